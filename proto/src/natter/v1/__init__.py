@@ -1,0 +1,1 @@
+"""Code generated from `proto/natter`; made by `make proto`, imported through `natter_proto`."""

@@ -1,0 +1,1 @@
+"""What every Natter service stands on: settings, NATS link, leases, telemetry, health, drain."""

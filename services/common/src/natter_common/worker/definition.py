@@ -1,0 +1,42 @@
+"""What a stage tells the worker about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import TYPE_CHECKING
+
+from natter_proto import Lease, Stage
+
+if TYPE_CHECKING:
+    from natter_common.worker.outlet import Outlet
+    from natter_common.worker.session import StageSession
+
+
+class Input(Flag):
+    """What a stage's sessions listen to."""
+
+    MIC = auto()
+    CONTROLS = auto()
+    REPLIES = auto()
+
+
+class BadLeaseError(ValueError):
+    """A lease that this worker can't serve; `code` for programs, the text for people."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class StageDefinition:
+    """One stage as the worker sees it."""
+
+    stage: Stage
+    inputs: Input
+    providers: Mapping[str, str]
+    """Providers that can be served now, each with what it is in words: "Moonshine tiny, English"."""
+    open_session: Callable[[Lease, Outlet], StageSession]
+    """Makes the session object of a lease; raises `BadLeaseError` on settings that can't be. Must not block."""

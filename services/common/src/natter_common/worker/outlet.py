@@ -1,0 +1,83 @@
+"""What a stage's session sends: frames with their headers filled in."""
+
+from typing import Final
+
+from natter_proto import (
+    MAX_REPLAY_BYTES,
+    Ask,
+    AskMic,
+    AskMicAnswer,
+    Audio,
+    Fault,
+    Header,
+    Lease,
+    Reply,
+    Report,
+    SessionSubjects,
+    Speech,
+    Transcript,
+    Voice,
+)
+
+from natter_common.link import NatsLink
+from natter_common.logs import Log
+from natter_common.metrics import Metrics
+
+_ASK_MIC_TIMEOUT_S: Final = 0.5
+
+
+class Outlet:
+    """One lease's way out: fills each frame's header (session, term, epoch, producer, number) and sends it."""
+
+    def __init__(
+        self, link: NatsLink, subjects: SessionSubjects, lease: Lease, producer: str, metrics: Metrics, log: Log
+    ) -> None:
+        self.metrics: Final = metrics
+        self.log: Final = log
+        """Bound to the session; bind turn and trace id where they are known."""
+        self._link = link
+        self._subjects = subjects
+        self._lease = lease
+        self._producer = producer
+        self._numbers: dict[str, int] = {}
+        self._reports: Final = {report: subjects.report(report) for report in Report}
+
+    async def speech(self, frame: Speech) -> None:
+        await self._send(self._reports[Report.SPEECH], frame)
+
+    async def transcript(self, frame: Transcript) -> None:
+        await self._send(self._reports[Report.TRANSCRIPT], frame)
+
+    async def reply(self, frame: Reply) -> None:
+        """The caller sets header.turn, .attempt and .segment."""
+        await self._send(self._reports[Report.REPLY], frame)
+
+    async def fault(self, frame: Fault) -> None:
+        await self._send(self._reports[Report.FAULT], frame)
+
+    async def voice(self, frame: Voice) -> None:
+        """The caller sets header.turn, .attempt and .segment. Never dropped while the link is up."""
+        await self._send(self._subjects.voice, frame)
+
+    async def ask_mic(self, from_sample: int, to_sample: int) -> list[Audio]:
+        """Samples that were missed, as far as the gateway still has them; raises `NoAnswerError` or `LinkDownError`."""
+        request = AskMic(header=self._header(""), from_sample=from_sample, to_sample=to_sample)
+        answer = await self._link.request(
+            self._subjects.ask(Ask.MIC), request, AskMicAnswer, _ASK_MIC_TIMEOUT_S, MAX_REPLAY_BYTES
+        )
+        return list(answer.audio)
+
+    async def _send(self, subject: str, frame: Speech | Transcript | Reply | Fault | Voice) -> None:
+        frame.header.MergeFrom(self._header(subject))
+        await self._link.publish(subject, frame)
+
+    def _header(self, subject: str) -> Header:
+        number = self._numbers.get(subject, 0) + 1
+        self._numbers[subject] = number
+        return Header(
+            session=self._lease.session,
+            term=self._lease.term,
+            epoch=self._lease.epoch,
+            producer=self._producer,
+            number=number,
+        )

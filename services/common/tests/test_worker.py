@@ -1,0 +1,142 @@
+"""A worker over a real broker: leases, beats, frames in order, replay of what was missed."""
+
+import asyncio
+
+from natter_common.mic import MicSpan
+from natter_common.settings import WorkerSettings
+from natter_common.worker import BadLeaseError, Input, Outlet, Reached, StageDefinition, StageSession
+from natter_proto import Attempt, Beat, Fault, Held, Lease, Reply, ReplyKind, Speech, Stage, WorkerRequest
+from natter_testing.stage_harness import new_lease, stage_under_test
+
+
+class EchoSession(StageSession):
+    """Says each span and each living reply back as a speech report."""
+
+    def __init__(self, lease: Lease, outlet: Outlet) -> None:
+        if lease.settings == "bad":
+            raise BadLeaseError("bad_settings", "these settings can't be")
+        self._outlet = outlet
+        self._broken = asyncio.Event()
+        self._sample = 0
+
+    async def on_mic(self, span: MicSpan) -> None:
+        self._sample = span.end_sample
+        await self._outlet.speech(Speech(sample=span.first_sample, through_sample=span.end_sample))
+
+    async def on_reply(self, reply: Reply) -> None:
+        if reply.text == "break":
+            self._broken.set()
+        await self._outlet.speech(Speech(sample=reply.header.segment))
+
+    async def run(self) -> None:
+        await self._broken.wait()
+        raise RuntimeError("broken on purpose")
+
+    def reached(self) -> Reached:
+        return Reached(sample=self._sample)
+
+
+ECHO = StageDefinition(
+    Stage.STAGE_TTS, Input.MIC | Input.CONTROLS | Input.REPLIES, {"echo": "Echo, for tests"}, EchoSession
+)
+
+
+def echo_lease(settings: str = "{}", epoch: int = 1) -> Lease:
+    return new_lease(Stage.STAGE_TTS, "echo", settings, epoch)
+
+
+async def test_lease_is_taken_once_and_a_repeated_confirm_gets_the_same_answer(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        first = await stage.lease(echo_lease())
+        again = await stage.lease(echo_lease())
+        assert first.ok
+        assert again == first
+        assert stage.worker.sessions == 1
+
+
+async def test_settings_that_can_not_be_are_refused_and_leave_nothing(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        answer = await stage.lease(echo_lease("bad"))
+        assert (answer.ok, answer.code) == (False, "bad_settings")
+        assert stage.worker.sessions == 0
+
+
+async def test_lost_mic_frames_are_pulled_and_joined_by_number(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        frame = bytes(640)
+        await stage.send_mic(frame * 3)
+        await stage.send_mic(frame * 5, lost=True)
+        await stage.send_mic(frame * 2)
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 10)
+        assert [(said.sample, said.through_sample) for said in stage.of(Speech)] == [
+            (n * 320, n * 320 + 320) for n in range(10)
+        ]
+
+
+async def test_beats_tell_what_is_held_and_how_far_it_is(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        await stage.send_mic(bytes(640) * 4)
+
+        def complete(beat: Beat) -> bool:
+            return [(held.session, held.sample) for held in beat.held] == [(stage.session, 1280)]
+
+        await stage.wait_until(lambda: any(complete(beat) for beat in stage.beats))
+
+
+async def test_a_lease_that_the_gateway_does_not_know_is_freed(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        lease = echo_lease()
+        await stage.lease(lease)
+        # The gateway lists it: kept, for as long as it is listed.
+        await stage.beat([Held(session=stage.session, stage=Stage.STAGE_TTS, term=1, epoch=1)])
+        assert stage.worker.sessions == 1
+        async with asyncio.timeout(10):
+            while stage.worker.sessions:
+                await stage.beat([])
+                await stage.ask(WorkerRequest(ping={}))
+
+
+async def test_frames_ahead_of_their_state_wait_and_dead_ones_are_dropped(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        await stage.send_state([Attempt(turn=1, attempt=1, committed=True)])
+        await stage.send_reply(Reply(header=stage.header(1, 1, 1), kind=ReplyKind.REPLY_KIND_SEGMENT))
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 1)
+        await stage.send_reply(Reply(header=stage.header(2, 1, 7), kind=ReplyKind.REPLY_KIND_SEGMENT))
+        await stage.send_state([Attempt(turn=2, attempt=1, committed=True)])
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 2)
+        await stage.send_reply(Reply(header=stage.header(1, 1, 2), kind=ReplyKind.REPLY_KIND_SEGMENT))
+        await stage.send_reply(Reply(header=stage.header(2, 1, 8), kind=ReplyKind.REPLY_KIND_SEGMENT))
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 3)
+        assert [said.sample for said in stage.of(Speech)] == [1, 7, 8]
+
+
+async def test_a_session_that_breaks_says_a_fault_and_frees_its_lease(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        await stage.send_state([Attempt(turn=1, attempt=1, committed=True)])
+        await stage.send_reply(Reply(header=stage.header(1, 1, 1), kind=ReplyKind.REPLY_KIND_SEGMENT, text="break"))
+        fault = await stage.wait_for(Fault)
+        assert (fault.code, fault.provider) == ("internal", "echo")
+        async with asyncio.timeout(10):
+            while stage.worker.sessions:
+                await stage.ask(WorkerRequest(ping={}))
+
+
+async def test_a_full_worker_refuses_and_a_newer_epoch_replaces(nats_url: str, realm: str) -> None:
+    settings = WorkerSettings(nats_url=nats_url, realm=realm, capacity=1, drain_s=0)
+    async with stage_under_test(ECHO, nats_url, realm, settings) as stage:
+        await stage.lease(echo_lease())
+        assert (await stage.lease(echo_lease(epoch=2))).ok
+        assert stage.worker.sessions == 1
+        assert (await stage.lease(echo_lease(epoch=1))).code == "stale"
+
+
+async def test_a_payload_that_is_no_frame_is_dropped_and_harms_nobody(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        await stage.send_raw_mic(b"\xff\xff\xff no frame")
+        await stage.send_mic(bytes(640))
+        await stage.wait_for(Speech)
