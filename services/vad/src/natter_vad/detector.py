@@ -1,0 +1,203 @@
+"""From probabilities of speech to what happened: onset, speech, pause, resume. Pure: no clock, no I/O.
+
+    quiet --two windows over threshold--> onset | resume --min_speech_duration_ms of speech--> speech
+      ^                                         |                                                |
+      +------ false_onset <-- min_silence_duration_ms of quiet --------------------> pause ------+
+
+Every onset or resume ends: with `pause` if `speech` was reported, else with `false_onset`: the sound was too short to
+count as speech by itself (a click, a cough, or a very short word).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from natter_vad.silero import SAMPLE_RATE_HZ, WINDOW_SAMPLES
+
+# Once somebody speaks, windows down to this much under the threshold still belong to the speech: voices sink at the end
+# of words, and a border right at the threshold would cut them to pieces.
+HYSTERESIS = 0.15
+_LEAST_RELEASE = 0.01
+# No model for the end of turns is asked in this version: each pause is called complete.
+COMPLETE = 1.0
+
+
+class DetectorEvent(enum.Enum):
+    """What a session's detector reports."""
+
+    ONSET = "onset"
+    SPEECH = "speech"
+    PAUSE = "pause"
+    RESUME = "resume"
+    FALSE_ONSET = "false_onset"
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One event.
+
+    Attributes:
+        event: what happened.
+        sample: where. onset, resume and speech: the first sample of the first window of that speech; pause and
+            false_onset: the sample after the last window of speech.
+        decided_at_sample: the audio up to here was needed to know it.
+        probability: onset, resume, speech: that the last window is speech. pause: that the turn is complete; 1.0 for
+            now, as nothing is asked that would know better. false_onset: 0.
+    """
+
+    event: DetectorEvent
+    sample: int
+    decided_at_sample: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """What a bot may set.
+
+    Attributes:
+        threshold: the least probability of a window that begins speech, 0..1.
+        min_speech_duration_ms: speech needed before `speech` is reported.
+        min_silence_duration_ms: quiet needed before `pause` or `false_onset` is reported.
+        resume_within_ms: speech this soon after the end of the speech before is `resume`, later it is `onset`.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    threshold: float = 0.5
+    min_speech_duration_ms: int = 250
+    min_silence_duration_ms: int = 200
+    resume_within_ms: int = 2_000
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold < 1.0:
+            raise ValueError(f"threshold {self.threshold} is not between 0 and 1")
+        for name, value, least, most in (
+            ("min_speech_duration_ms", self.min_speech_duration_ms, 0, 5_000),
+            ("min_silence_duration_ms", self.min_silence_duration_ms, 50, 5_000),
+            ("resume_within_ms", self.resume_within_ms, 0, 60_000),
+        ):
+            if not least <= value <= most:
+                raise ValueError(f"{name} {value} is not between {least} and {most}")
+
+
+def _samples(duration_ms: int) -> int:
+    return duration_ms * SAMPLE_RATE_HZ // 1_000
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """Speech that has begun and not paused."""
+
+    start: int
+    end: int  # the sample after its last window of speech
+    speech_samples: int
+    reported: bool = False  # `speech` was reported
+
+
+class Detector:
+    """One session's state machine. Windows come in order; what is missing between them counts as quiet."""
+
+    def __init__(self, settings: DetectorSettings | None = None) -> None:
+        settings = DetectorSettings() if settings is None else settings
+        self._threshold = settings.threshold
+        self._release = max(settings.threshold - HYSTERESIS, _LEAST_RELEASE)
+        self._min_speech = _samples(settings.min_speech_duration_ms)
+        self._min_silence = _samples(settings.min_silence_duration_ms)
+        self._resume_within = _samples(settings.resume_within_ms)
+        self._judged = 0  # every sample before it is known to be speech or quiet
+        self._candidate: int | None = None  # start of a single window over the threshold
+        self._utterance: _Utterance | None = None
+        self._spoke_until: int | None = None  # end of the last speech that was long enough to be reported
+
+    @property
+    def judged_through_sample(self) -> int:
+        """How far the audio has been judged: the progress of the session's detection."""
+        return self._judged
+
+    @property
+    def speaking(self) -> bool:
+        """An onset or resume was reported, and neither pause nor false_onset since."""
+        return self._utterance is not None
+
+    def window(self, first_sample: int, probability: float) -> list[Detection]:
+        """Take the model's word on the 512 samples from `first_sample`.
+
+        Raises:
+            ValueError: the window lies before audio that was judged already.
+        """
+        if first_sample < self._judged:
+            raise ValueError(f"window at {first_sample} after {self._judged} was judged")
+        found = self.quiet(first_sample) if first_sample > self._judged else []
+        end = self._judged = first_sample + WINDOW_SAMPLES
+        if self._utterance is not None:
+            if probability >= self._release:
+                self._utterance.end = end
+                self._utterance.speech_samples += WINDOW_SAMPLES
+                self._report_speech(self._utterance, probability, found)
+            else:
+                self._maybe_pause(end, found)
+        elif probability < self._threshold:
+            self._candidate = None
+        elif self._candidate is None:
+            self._candidate = first_sample
+        else:
+            self._begin(self._candidate, end, probability, found)
+        return found
+
+    def quiet(self, to_sample: int) -> list[Detection]:
+        """Everything up to `to_sample` holds no speech: the microphone was muted, or samples are missing for good."""
+        found: list[Detection] = []
+        if to_sample > self._judged:
+            self._judged = to_sample
+            self._candidate = None
+            self._maybe_pause(to_sample, found)
+        return found
+
+    def received(self, through_sample: int) -> list[Detection]:
+        """Audio up to `through_sample` has come, and every whole window of it was judged.
+
+        So the rule for a pause is met to the frame instead of to the window: when the speaker was quiet for all whole
+        windows, and the part of a window on top fills the duration, there is no need to wait for the rest of it.
+        """
+        found: list[Detection] = []
+        utterance = self._utterance
+        if utterance is not None and self._judged > utterance.end:
+            self._maybe_pause(min(through_sample, self._judged + WINDOW_SAMPLES - 1), found)
+        return found
+
+    def stalled(self) -> list[Detection]:
+        """No audio comes any more (the caller muted, or is away): open speech ends where it was last heard."""
+        found: list[Detection] = []
+        self._candidate = None
+        if self._utterance is not None:
+            self._end(self._utterance, self._judged, found)
+        return found
+
+    def _begin(self, start: int, end: int, probability: float, found: list[Detection]) -> None:
+        resumes = self._spoke_until is not None and start - self._spoke_until <= self._resume_within
+        event = DetectorEvent.RESUME if resumes else DetectorEvent.ONSET
+        self._candidate = None
+        self._utterance = _Utterance(start, end, end - start)
+        found.append(Detection(event, start, end, probability))
+        self._report_speech(self._utterance, probability, found)
+
+    def _report_speech(self, utterance: _Utterance, probability: float, found: list[Detection]) -> None:
+        if not utterance.reported and utterance.speech_samples >= self._min_speech:
+            utterance.reported = True
+            found.append(Detection(DetectorEvent.SPEECH, utterance.start, utterance.end, probability))
+
+    def _maybe_pause(self, quiet_through: int, found: list[Detection]) -> None:
+        utterance = self._utterance
+        if utterance is not None and quiet_through - utterance.end >= self._min_silence:
+            self._end(utterance, quiet_through, found)
+
+    def _end(self, utterance: _Utterance, decided_at: int, found: list[Detection]) -> None:
+        self._utterance = None
+        if utterance.reported:
+            self._spoke_until = utterance.end
+            found.append(Detection(DetectorEvent.PAUSE, utterance.end, decided_at, COMPLETE))
+        else:
+            found.append(Detection(DetectorEvent.FALSE_ONSET, utterance.end, decided_at, 0.0))
