@@ -68,6 +68,8 @@ class Windower:
             raise ValueError(f"sample {first_sample} is before the session began")
         count = len(pcm) // BYTES_PER_SAMPLE
         pieces: list[Piece] = []
+        if not count:
+            return pieces
         if self._next is None:
             self._next = first_sample - first_sample % WINDOW_SAMPLES
             self._skip_to(first_sample, pieces)
