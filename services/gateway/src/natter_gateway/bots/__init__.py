@@ -1,0 +1,6 @@
+"""Bots as YAML: who a bot is, what it runs on, how it takes turns. Only the gateway reads them."""
+
+from natter_gateway.bots.loader import BotError, BotProblem, Bots, UnknownBotError, load_bots
+from natter_gateway.bots.model import Bot
+
+__all__ = ["Bot", "BotError", "BotProblem", "Bots", "UnknownBotError", "load_bots"]

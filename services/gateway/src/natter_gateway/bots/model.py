@@ -1,0 +1,200 @@
+"""One bot, as its YAML file says it. Every number and text has bounds; every time is in milliseconds."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Final, Literal, Self
+
+from natter_proto import Stage
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+AUTO: Final = "auto"
+LOCAL: Final = "local"
+AUTO_PROVIDERS: Final = {
+    Stage.STAGE_VAD: (LOCAL,),
+    Stage.STAGE_STT: ("deepgram", "gladia", LOCAL),
+    Stage.STAGE_LLM: ("openai", LOCAL),
+    Stage.STAGE_TTS: ("elevenlabs", "deepgram", LOCAL),
+}
+"""What `auto` stands for: the first of these that a worker listens for."""
+
+
+def _as_names(value: object) -> object:
+    """One name is a list of one."""
+    if isinstance(value, str):
+        return (value,)
+    # Hashable and frozen like the rest; the names themselves are checked after this.
+    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise PydanticCustomError("provider_twice", "names a provider twice")
+    if AUTO in names and len(names) > 1:
+        raise PydanticCustomError("auto_in_list", "is either auto or a list of providers, not both")
+    return names
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "is empty")
+    return text
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""May stand in a NATS subject."""
+Providers = Annotated[
+    tuple[Name, ...], BeforeValidator(_as_names), Field(min_length=1, max_length=8), AfterValidator(_check_names)
+]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
+"""A tag such as `en` or `pt-BR` (RFC 5646)."""
+ShortText = Annotated[str, Field(min_length=1, max_length=128)]
+Prompt = Annotated[str, Field(max_length=100_000), AfterValidator(_not_blank)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class ContextSection(_Section):
+    """What the model remembers."""
+
+    max_tokens: Annotated[int, Field(ge=200, le=200_000)] = 2000
+
+
+class VadSection(_Section):
+    """When sound counts as speech."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    min_speech_duration_ms: Annotated[int, Field(ge=0, le=5_000)] = 250
+    min_silence_duration_ms: Annotated[int, Field(ge=50, le=5_000)] = 200
+
+
+class TurnSection(_Section):
+    """When the caller has finished."""
+
+    end_of_turn_silence_ms: Annotated[int, Field(ge=50, le=10_000)] = 500
+    final_grace_ms: Annotated[int, Field(ge=0, le=10_000)] = 1000
+
+
+class _ProviderSection(_Section):
+    provider: Providers = (AUTO,)
+    model: ShortText | None = None
+
+    @model_validator(mode="after")
+    def _own_by_provider(self) -> Self:
+        for field in ("model", "voice"):
+            if getattr(self, field, None) is not None and self.provider == (AUTO,):
+                raise PydanticCustomError(
+                    "needs_provider",
+                    "belongs to one provider: name it in `provider` (the first of several is meant)",
+                    {"at": field},
+                )
+        return self
+
+
+class SttSection(_ProviderSection):
+    """Speech to text."""
+
+    language: Language | None = None
+    interim_interval_ms: Annotated[int, Field(ge=100, le=10_000)] = 500
+
+
+class LlmSection(_ProviderSection):
+    """The language model."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    max_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    max_sentences: Annotated[int, Field(ge=1, le=1_000)] | None = None
+
+
+class TtsSection(_ProviderSection):
+    """The voice."""
+
+    language: Language | None = None
+    voice: ShortText | None = None
+    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+
+
+class Bot(_Section):
+    """Someone to talk to. `id` is the name of the file; everything else stands in it."""
+
+    id: Name
+    name: Annotated[str, Field(max_length=80), AfterValidator(_not_blank)]
+    description: Annotated[str, Field(max_length=500)] = ""
+    language: Language = "en"
+    default: bool = False
+    greeting: Annotated[str, Field(max_length=1_000)] = ""
+    prompt: Prompt
+    prompt_small: Annotated[str, Field(max_length=4_000), AfterValidator(_not_blank)] | None = None
+    context: ContextSection = ContextSection()
+    vad: VadSection = VadSection()
+    turn: TurnSection = TurnSection()
+    stt: SttSection = SttSection()
+    llm: LlmSection = LlmSection()
+    tts: TtsSection = TtsSection()
+    record: Literal["none", "text"] = "none"
+
+    @model_validator(mode="after")
+    def _turn_after_pause(self) -> Self:
+        if self.turn.end_of_turn_silence_ms < self.vad.min_silence_duration_ms:
+            raise PydanticCustomError(
+                "turn_before_pause",
+                "is shorter than vad.min_silence_duration_ms ({pause_ms}): a turn ends with a pause",
+                {"at": "turn.end_of_turn_silence_ms", "pause_ms": self.vad.min_silence_duration_ms},
+            )
+        return self
+
+    def providers(self, stage: Stage) -> tuple[str, ...]:
+        """The providers that may serve `stage`, the one to try first in front; `auto` is resolved by who listens."""
+        named = self._providers_named(stage)
+        return AUTO_PROVIDERS[stage] if named == (AUTO,) else named
+
+    def prompt_for(self, llm_provider: str) -> str:
+        """The system prompt for the llm provider in use: the built-in one gets `prompt_small` where there is one."""
+        return self.prompt_small if llm_provider == LOCAL and self.prompt_small is not None else self.prompt
+
+    def settings(self, stage: Stage, provider: str) -> str:
+        """`Lease.settings` of `stage` when `provider` serves it: a JSON object."""
+        return json.dumps(self._settings(stage, provider), ensure_ascii=False, separators=(",", ":"))
+
+    def _settings(self, stage: Stage, provider: str) -> dict[str, Any]:
+        # Names of models and voices mean something to one provider only: the others of a chain use their own defaults.
+        own = self._providers_named(stage)[0] == provider
+        match stage:
+            case Stage.STAGE_VAD:
+                return self.vad.model_dump()
+            case Stage.STAGE_STT:
+                return {
+                    "language": self.stt.language or self.language,
+                    "model": self.stt.model if own else None,
+                    "interim_interval_ms": self.stt.interim_interval_ms,
+                }
+            case Stage.STAGE_LLM:
+                return {
+                    "model": self.llm.model if own else None,
+                    "temperature": self.llm.temperature,
+                    "max_tokens": self.llm.max_tokens,
+                    "max_sentences": self.llm.max_sentences,
+                }
+            case Stage.STAGE_TTS:
+                return {
+                    "language": self.tts.language or self.language,
+                    "model": self.tts.model if own else None,
+                    "voice": self.tts.voice if own else None,
+                    "speed": self.tts.speed,
+                }
+            case _:
+                raise ValueError(f"{stage} is no stage that a bot has settings for")
+
+    def _providers_named(self, stage: Stage) -> tuple[str, ...]:
+        match stage:
+            case Stage.STAGE_STT:
+                return self.stt.provider
+            case Stage.STAGE_LLM:
+                return self.llm.provider
+            case Stage.STAGE_TTS:
+                return self.tts.provider
+            case _:
+                return (AUTO,)

@@ -1,0 +1,79 @@
+"""What a bot answers to the conductor: providers, prompts, settings of leases."""
+
+import json
+from typing import Any
+
+import pytest
+from natter_gateway.bots import Bot
+from natter_proto import Stage
+from pydantic import ValidationError
+
+
+def bot(**fields: Any) -> Bot:
+    return Bot.model_validate({"id": "b", "name": "B", "prompt": "Be B.", **fields})
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        (Stage.STAGE_VAD, ("local",)),
+        (Stage.STAGE_STT, ("deepgram", "gladia", "local")),
+        (Stage.STAGE_LLM, ("openai", "local")),
+        (Stage.STAGE_TTS, ("elevenlabs", "deepgram", "local")),
+    ],
+)
+def test_auto_is_a_list_of_candidates(stage: Stage, expected: tuple[str, ...]) -> None:
+    assert bot().providers(stage) == expected
+
+
+def test_a_named_provider_or_chain_is_taken_as_it_stands() -> None:
+    made = bot(stt={"provider": "deepgram"}, tts={"provider": ["elevenlabs", "local"]})
+    assert made.providers(Stage.STAGE_STT) == ("deepgram",)
+    assert made.providers(Stage.STAGE_TTS) == ("elevenlabs", "local")
+
+
+def test_default_settings_of_each_stage() -> None:
+    made = bot()
+    assert {stage: json.loads(made.settings(stage, "local")) for stage in made_stages()} == {
+        Stage.STAGE_VAD: {"threshold": 0.5, "min_speech_duration_ms": 250, "min_silence_duration_ms": 200},
+        Stage.STAGE_STT: {"language": "en", "model": None, "interim_interval_ms": 500},
+        Stage.STAGE_LLM: {"model": None, "temperature": 0.7, "max_tokens": None, "max_sentences": None},
+        Stage.STAGE_TTS: {"language": "en", "model": None, "voice": None, "speed": 1.0},
+    }
+
+
+def made_stages() -> list[Stage]:
+    return [Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS]
+
+
+def test_language_is_the_bots_unless_a_stage_has_its_own() -> None:
+    made = bot(language="de", tts={"language": "de-AT"})
+    assert json.loads(made.settings(Stage.STAGE_STT, "local"))["language"] == "de"
+    assert json.loads(made.settings(Stage.STAGE_TTS, "local"))["language"] == "de-AT"
+
+
+def test_model_and_voice_go_to_the_first_provider_only() -> None:
+    made = bot(tts={"provider": ["elevenlabs", "local"], "model": "m", "voice": "v"})
+    first = json.loads(made.settings(Stage.STAGE_TTS, "elevenlabs"))
+    second = json.loads(made.settings(Stage.STAGE_TTS, "local"))
+    assert (first["model"], first["voice"]) == ("m", "v")
+    assert (second["model"], second["voice"]) == (None, None)
+
+
+def test_a_small_model_gets_the_small_prompt() -> None:
+    made = bot(prompt_small="Be b.")
+    assert made.prompt_for("local") == "Be b."
+    assert made.prompt_for("openai") == "Be B."
+    assert bot().prompt_for("local") == "Be B."
+
+
+def test_a_bot_does_not_change() -> None:
+    made = bot()
+    with pytest.raises(ValidationError):
+        made.vad.threshold = 0.9  # type: ignore[misc]
+    assert hash(made) == hash(bot())
+
+
+def test_no_settings_without_a_stage() -> None:
+    with pytest.raises(ValueError, match="no stage"):
+        bot().settings(Stage.STAGE_UNSPECIFIED, "local")
