@@ -31,14 +31,16 @@ class Offer(_message.Message):
     def __init__(self, session: _Optional[str] = ..., stage: _Optional[_Union[_header_pb2.Stage, str]] = ..., provider: _Optional[str] = ..., lease_class: _Optional[_Union[LeaseClass, str]] = ...) -> None: ...
 
 class OfferAnswer(_message.Message):
-    __slots__ = ("worker", "load", "room")
+    __slots__ = ("worker", "load", "room", "detail")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
     ROOM_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     worker: str
     load: float
     room: bool
-    def __init__(self, worker: _Optional[str] = ..., load: _Optional[float] = ..., room: _Optional[bool] = ...) -> None: ...
+    detail: str
+    def __init__(self, worker: _Optional[str] = ..., load: _Optional[float] = ..., room: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("realm", "session", "stage", "term", "epoch", "lease_class", "provider", "settings", "credential", "record", "gateway", "from_sample")

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from natter_proto import MAX_FRAME_BYTES, MAX_REPLAY_BYTES, BadFrameError, decode, encode, last_token
+from natter_proto import MAX_FRAME_BYTES, BadFrameError, decode, encode, last_token
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
@@ -79,10 +79,20 @@ class NatsLink:
     async def publish(self, subject: str, frame: Message) -> None:
         """Send text: buffered for as long as nats-py allows while the link is away."""
         try:
-            await self._client.publish(subject, encode(frame))
-        except (nats.errors.Error, BadFrameError) as error:
-            self._metrics.drop(last_token(subject), type(error).__name__)
+            payload = encode(frame)
+        except BadFrameError as error:
+            self._metrics.drop(last_token(subject), "unencodable")
             self._log.warning("frame not sent", subject=subject, reason=str(error))
+        else:
+            await self.publish_raw(subject, payload)
+
+    async def publish_raw(self, subject: str, payload: bytes) -> None:
+        """Send bytes that are encoded already; what can't be sent is counted and logged."""
+        try:
+            await self._client.publish(subject, payload)
+        except nats.errors.Error as error:
+            self._metrics.drop(last_token(subject), type(error).__name__)
+            self._log.warning("frame not sent", subject=subject, reason=str(error) or type(error).__name__)
 
     async def publish_audio(self, subject: str, frame: Message) -> None:
         """Send audio: dropped and counted while the link is away, for it would be late."""
@@ -93,10 +103,6 @@ class NatsLink:
             await self._client.publish(subject, frame.SerializeToString())
         except nats.errors.Error as error:
             self._metrics.drop(last_token(subject), type(error).__name__)
-
-    async def publish_raw(self, subject: str, payload: bytes) -> None:
-        """Send bytes that are encoded already."""
-        await self._client.publish(subject, payload)
 
     async def request(
         self, subject: str, frame: Message, answer: type[FrameT], timeout_s: float, limit_bytes: int = MAX_FRAME_BYTES
@@ -125,11 +131,11 @@ class NatsLink:
             raise LinkDownError(str(error)) from error
         return subscription
 
-    async def respond(self, message: Msg, frame: Message) -> None:
+    async def respond(self, message: Msg, frame: Message, limit_bytes: int = MAX_FRAME_BYTES) -> None:
         """Answer a request; nothing where no answer is wanted."""
         if message.reply:
             try:
-                await self._client.publish(message.reply, encode(frame, MAX_REPLAY_BYTES))
+                await self._client.publish(message.reply, encode(frame, limit_bytes))
             except (nats.errors.Error, BadFrameError) as error:
                 self._log.warning("answer not sent", subject=message.subject, reason=str(error))
 

@@ -11,6 +11,7 @@ from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import StageDefinition, Worker
 from natter_proto import (
+    MAX_REPLAY_BYTES,
     MIC_FRAME_SAMPLES,
     MIC_RATE_HZ,
     Ask,
@@ -190,7 +191,8 @@ class StageHarness:
             for piece in self.mic_ring
             if piece.first_sample >= ask.from_sample and piece.first_sample + piece.sample_count <= ask.to_sample
         ]
-        await self._service.link.respond(message, AskMicAnswer(audio=audio, next_sample=self._next_sample))
+        answer = AskMicAnswer(audio=audio, next_sample=self._next_sample)
+        await self._service.link.respond(message, answer, MAX_REPLAY_BYTES)
 
 
 @asynccontextmanager

@@ -125,7 +125,12 @@ class Worker:
         # Being full is said at once, so that the conductor need not wait for its deadline.
         if room:
             await asyncio.sleep(min(1.0, self._book.load) * _OFFER_SPREAD_S)
-        answer = OfferAnswer(worker=self._service.process_id, load=self._book.load, room=room)
+        answer = OfferAnswer(
+            worker=self._service.process_id,
+            load=self._book.load,
+            room=room,
+            detail=self._definition.providers.get(offer.provider, ""),
+        )
         await self._service.link.respond(message, answer)
 
     async def _on_request(self, message: Msg) -> None:

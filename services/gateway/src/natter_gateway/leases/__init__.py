@@ -1,0 +1,1 @@
+"""The gateway's side of leases: finding workers with room, confirming, beating, noticing loss."""

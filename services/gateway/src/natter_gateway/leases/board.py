@@ -1,0 +1,91 @@
+"""Which leases the gateway holds with which workers, and which of them are lost: pure, with the time handed in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from natter_proto import Held, Stage
+
+GRANT_GRACE_S: Final = 1.0
+"""A lease younger than this may be missing in a worker's beat: the beat may be older than the lease."""
+LATE_S: Final = 0.6
+"""A worker silent for this long is asked whether it lives."""
+GONE_S: Final = 1.5
+"""A worker silent for this long, though asked, is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A worker's hold on one stage of one session."""
+
+    session: str
+    stage: Stage
+    term: int
+    epoch: int
+    worker: str
+    provider: str
+    detail: str
+
+
+@dataclass(slots=True)
+class _Worker:
+    heard_at: float
+    draining: bool = False
+    leases: dict[tuple[str, int], tuple[HeldLease, float]] = field(
+        default_factory=dict[tuple[str, int], tuple[HeldLease, float]]
+    )
+
+
+class LeaseBoard:
+    """All leases of one gateway, by worker."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, _Worker] = {}
+
+    def __len__(self) -> int:
+        return sum(len(worker.leases) for worker in self._workers.values())
+
+    def add(self, lease: HeldLease, now: float) -> None:
+        worker = self._workers.setdefault(lease.worker, _Worker(now))
+        worker.heard_at = max(worker.heard_at, now)
+        worker.leases[lease.session, lease.epoch] = (lease, now)
+
+    def remove(self, lease: HeldLease) -> None:
+        worker = self._workers.get(lease.worker)
+        if worker is not None:
+            worker.leases.pop((lease.session, lease.epoch), None)
+            if not worker.leases:
+                del self._workers[lease.worker]
+
+    def beats(self) -> dict[str, list[HeldLease]]:
+        """Who is to get a beat, and what it must list."""
+        return {name: [lease for lease, _ in worker.leases.values()] for name, worker in self._workers.items()}
+
+    def on_worker_beat(self, name: str, held: Iterable[Held], now: float) -> list[HeldLease]:
+        """A worker says what it holds; returns the leases that it does not know of (any more)."""
+        worker = self._workers.get(name)
+        if worker is None:
+            return []
+        worker.heard_at = now
+        listed = {(item.session, item.epoch) for item in held}
+        return [
+            lease for key, (lease, since) in worker.leases.items() if key not in listed and now - since > GRANT_GRACE_S
+        ]
+
+    def late(self, now: float) -> list[str]:
+        """Workers to ask whether they live."""
+        return [name for name, worker in self._workers.items() if now - worker.heard_at > LATE_S]
+
+    def silence_s(self, name: str, now: float) -> float:
+        worker = self._workers.get(name)
+        return 0.0 if worker is None else now - worker.heard_at
+
+    def on_alive(self, name: str, now: float) -> None:
+        """A worker answered a ping, or nobody's silence so far counts."""
+        worker = self._workers.get(name)
+        if worker is not None:
+            worker.heard_at = now
+
+    def leases_of(self, name: str) -> list[HeldLease]:
+        worker = self._workers.get(name)
+        return [] if worker is None else [lease for lease, _ in worker.leases.values()]

@@ -1,0 +1,118 @@
+"""Keeps the leases of all sessions of a gateway: beats both ways, and says which are lost."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from nats.aio.msg import Msg
+from natter_common.link import NatsLink
+from natter_common.logs import Log
+from natter_common.metrics import Metrics
+from natter_proto import Beat, Held, RealmSubjects, decode, stage_name
+
+from natter_gateway.leases.board import GONE_S, HeldLease, LeaseBoard
+from natter_gateway.leases.broker import LeaseBroker
+
+_BEAT_INTERVAL_S: Final = 1.0
+_WATCH_INTERVAL_S: Final = 0.25
+_PING_S: Final = 0.5
+
+LostHandler = Callable[[HeldLease], None]
+
+
+class LeaseKeeper:
+    """One per gateway. `on_lost` is called once for each lease that ended without being given back."""
+
+    def __init__(
+        self,
+        link: NatsLink,
+        subjects: RealmSubjects,
+        broker: LeaseBroker,
+        gateway: str,
+        metrics: Metrics,
+        log: Log,
+        on_lost: LostHandler,
+    ) -> None:
+        self._link = link
+        self._subjects = subjects
+        self._broker = broker
+        self._gateway = gateway
+        self._metrics = metrics
+        self._log = log
+        self._on_lost = on_lost
+        self._board = LeaseBoard()
+        self._beats_sent = 0
+        self._pinging: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._board)
+
+    def keep(self, lease: HeldLease) -> None:
+        self._board.add(lease, asyncio.get_running_loop().time())
+
+    async def give_back(self, lease: HeldLease) -> None:
+        self._board.remove(lease)
+        await self._broker.release(lease)
+
+    async def run(self) -> None:
+        """Beat and watch until cancelled."""
+        subscription = await self._link.subscribe(self._subjects.beat(self._gateway), self._on_worker_beat)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._beat(), name="gateway-beats")
+                await self._watch(tasks)
+        finally:
+            await self._link.unsubscribe(subscription)
+
+    async def _beat(self) -> None:
+        while True:
+            for worker, leases in self._board.beats().items():
+                self._beats_sent += 1
+                held = [
+                    Held(session=lease.session, stage=lease.stage, term=lease.term, epoch=lease.epoch)
+                    for lease in leases
+                ]
+                beat = Beat(sender=self._gateway, number=self._beats_sent, held=held)
+                await self._link.publish_audio(self._subjects.beat(worker), beat)
+            await asyncio.sleep(_BEAT_INTERVAL_S)
+
+    async def _watch(self, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+            now = loop.time()
+            for worker in self._board.late(now):
+                if not self._link.settled:
+                    # Whoever is cut off judges nobody.
+                    self._board.on_alive(worker, now)
+                elif worker not in self._pinging:
+                    self._pinging.add(worker)
+                    tasks.create_task(self._ask(worker), name=f"ping-{worker}")
+
+    async def _ask(self, worker: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            alive = await self._broker.ping(worker, _PING_S)
+        finally:
+            self._pinging.discard(worker)
+        if not self._link.settled:
+            return
+        if alive:
+            self._board.on_alive(worker, loop.time())
+        elif alive is False or self._board.silence_s(worker, loop.time()) > GONE_S:
+            self._log.warning("worker is gone", worker=worker, dead=alive is False)
+            for lease in self._board.leases_of(worker):
+                self._lose(lease, "worker_gone")
+
+    async def _on_worker_beat(self, message: Msg) -> None:
+        beat = decode(Beat, message.data)
+        for lease in self._board.on_worker_beat(beat.sender, beat.held, asyncio.get_running_loop().time()):
+            self._lose(lease, "unknown_to_worker")
+
+    def _lose(self, lease: HeldLease, reason: str) -> None:
+        self._board.remove(lease)
+        self._metrics.leases_ended.labels(reason).inc()
+        self._log.warning(
+            "lease lost", session=lease.session, stage=stage_name(lease.stage), worker=lease.worker, reason=reason
+        )
+        self._on_lost(lease)

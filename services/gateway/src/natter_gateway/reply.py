@@ -1,0 +1,275 @@
+"""One reply as the caller gets it: its segments, what of them was played, which words were heard. Pure.
+
+Frames of 20 ms are handed out; a word counts as heard when its middle was handed out at least the output delay ago
+(half the round trip and 80 ms of buffers on the caller's side).
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from natter_gateway.media.playout import PoppedFrame, SegmentFinished, SegmentStarted
+from natter_gateway.media.segment import RATE_HZ
+from natter_gateway.turns.events import AttemptKey, Modality
+
+CALLER_BUFFER_MS: Final = 80
+GRANT_AHEAD_MS: Final = 5_000
+"""Voice is made this far ahead of what is played."""
+_CHARACTERS_PER_S: Final = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of a segment's shown text, and where its middle lies in the voice (24 kHz samples)."""
+
+    text: str
+    middle_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentShown:
+    """A segment begins to be heard; in a text reply: it is shown."""
+
+    segment_id: int
+    text: str
+    spoken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WordsHeard:
+    """More of a segment was heard: `heard` is a prefix of its text, `words` are the new ones."""
+
+    segment_id: int
+    heard: str
+    rest: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHeard:
+    """All of a segment was heard."""
+
+    segment_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceBegan:
+    """The first frame of the reply's voice is handed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHeard:
+    """All of the reply was heard."""
+
+
+ReplyNotice = SegmentShown | WordsHeard | SegmentHeard | VoiceBegan | ReplyHeard
+
+
+@dataclass(slots=True)
+class _Segment:
+    segment_id: int
+    text: str
+    spoken: str
+    words: list[SpokenWord] = field(default_factory=list[SpokenWord])
+    word_ends: list[int] = field(default_factory=list[int])
+    """Where each word ends in `text`."""
+    total_samples: int | None = None
+    played_samples: int = 0
+    words_heard: int = 0
+    shown: bool = False
+    heard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """What a frame did, waiting for the output delay to pass."""
+
+    at_ms: float
+    segment: int
+    sample: int
+    finished: bool
+
+
+class Reply:
+    """The reply of one attempt. `first_segment_id` is the session-wide number of its first segment."""
+
+    def __init__(self, key: AttemptKey, modality: Modality, first_segment_id: int) -> None:
+        self.key: Final = key
+        self.modality: Final = modality
+        self._first_id = first_segment_id
+        self._segments: dict[int, _Segment] = {}
+        self._in_flight: deque[_Handed] = deque()
+        self._delay_ms: float = CALLER_BUFFER_MS
+        self._segment_count: int | None = None
+        self._began = False
+        self._complete = False
+
+    @property
+    def began(self) -> bool:
+        """Whether voice of it was handed out."""
+        return self._began
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model has said all of it."""
+        return self._segment_count is not None
+
+    @property
+    def next_segment_id(self) -> int:
+        return self._first_id + len(self._segments)
+
+    @property
+    def segment_count(self) -> int:
+        """Segments that have come so far."""
+        return len(self._segments)
+
+    @property
+    def text(self) -> str:
+        """All text that has come, heard or not."""
+        return _join(segment.text for segment in self._segments.values())
+
+    @property
+    def heard_text(self) -> str:
+        """What the caller heard (in a text reply: was shown)."""
+        if self.modality is Modality.TEXT:
+            return self.text
+        return _join(_heard_part(segment) for segment in self._segments.values())
+
+    @property
+    def granted(self) -> int:
+        """Segments 1 to this one may be voiced: about 5 s ahead of what is played."""
+        if self.modality is Modality.TEXT:
+            return 0
+        ahead_ms = 0.0
+        for number in sorted(self._segments):
+            if ahead_ms >= GRANT_AHEAD_MS:
+                return number - 1
+            ahead_ms += _left_ms(self._segments[number])
+        return len(self._segments) + (1 if ahead_ms < GRANT_AHEAD_MS else 0)
+
+    def set_round_trip(self, round_trip_ms: float) -> None:
+        """The caller's network changed."""
+        self._delay_ms = round_trip_ms / 2 + CALLER_BUFFER_MS
+
+    def add_segment(self, number: int, text: str, spoken: str) -> list[ReplyNotice]:
+        """The model finished a piece. One that came before is ignored."""
+        if number in self._segments or number != len(self._segments) + 1:
+            return []
+        segment = _Segment(self._first_id + number - 1, text.strip(), spoken)
+        self._segments[number] = segment
+        if self.modality is not Modality.TEXT:
+            return []
+        segment.shown = segment.heard = True
+        return [SegmentShown(segment.segment_id, segment.text, spoken=False)]
+
+    def add_words(self, number: int, words: Sequence[SpokenWord]) -> None:
+        """Word times of a segment, as its voice arrives."""
+        segment = self._segments.get(number)
+        if segment is None:
+            return
+        position = segment.word_ends[-1] if segment.word_ends else 0
+        for word in words:
+            found = segment.text.find(word.text, position)
+            if found < 0:
+                continue
+            position = found + len(word.text)
+            segment.words.append(word)
+            segment.word_ends.append(position)
+
+    def set_total(self, number: int, total_samples: int) -> None:
+        """All voice of a segment has come."""
+        segment = self._segments.get(number)
+        if segment is not None:
+            segment.total_samples = total_samples
+
+    def end(self, segment_count: int) -> list[ReplyNotice]:
+        """The model has said all: the reply has this many segments."""
+        self._segment_count = max(segment_count, len(self._segments))
+        return self._check_complete()
+
+    @property
+    def due_ms(self) -> float | None:
+        """When to call `advance`, if no frame comes before."""
+        return self._in_flight[0].at_ms + self._delay_ms if self._in_flight else None
+
+    def on_frame(self, frame: PoppedFrame, at_ms: float) -> list[ReplyNotice]:
+        """A frame is handed out."""
+        notices: list[ReplyNotice] = []
+        for event in frame.events:
+            if isinstance(event, SegmentStarted) and event.key[:2] == self.key:
+                notices += self._on_started(event.key[2])
+        for span in frame.spans:
+            if span.key[:2] == self.key:
+                end = span.first_sample + span.samples
+                self._segments[span.key[2]].played_samples = end
+                self._in_flight.append(_Handed(at_ms, span.key[2], end, finished=False))
+        for event in frame.events:
+            if isinstance(event, SegmentFinished) and event.key[:2] == self.key:
+                self._in_flight.append(_Handed(at_ms, event.key[2], event.total_samples, finished=True))
+        return notices + self.advance(at_ms)
+
+    def advance(self, now_ms: float) -> list[ReplyNotice]:
+        """Time passes: what was handed out long enough ago was heard."""
+        notices: list[ReplyNotice] = []
+        while self._in_flight and now_ms - self._in_flight[0].at_ms >= self._delay_ms:
+            notices += self._on_heard(self._in_flight.popleft())
+        return notices
+
+    def _on_started(self, number: int) -> list[ReplyNotice]:
+        segment = self._segments[number]
+        notices: list[ReplyNotice] = []
+        if not self._began:
+            self._began = True
+            notices.append(VoiceBegan())
+        if not segment.shown:
+            segment.shown = True
+            notices.append(SegmentShown(segment.segment_id, segment.text, spoken=True))
+        return notices
+
+    def _on_heard(self, handed: _Handed) -> list[ReplyNotice]:
+        segment = self._segments[handed.segment]
+        if handed.finished:
+            segment.heard = True
+            segment.words_heard = len(segment.words)
+            return [SegmentHeard(segment.segment_id, segment.text), *self._check_complete()]
+        before = segment.words_heard
+        while segment.words_heard < len(segment.words) and (
+            segment.words[segment.words_heard].middle_sample < handed.sample
+        ):
+            segment.words_heard += 1
+        if segment.words_heard == before:
+            return []
+        heard = segment.text[: segment.word_ends[segment.words_heard - 1]]
+        new = segment.text[segment.word_ends[before - 1] if before else 0 : len(heard)]
+        return [WordsHeard(segment.segment_id, heard, segment.text[len(heard) :], new.strip())]
+
+    def _check_complete(self) -> list[ReplyNotice]:
+        if self._complete or self._segment_count is None or len(self._segments) < self._segment_count:
+            return []
+        if not all(segment.heard for segment in self._segments.values()):
+            return []
+        self._complete = True
+        return [ReplyHeard()]
+
+
+def _heard_part(segment: _Segment) -> str:
+    if segment.heard:
+        return segment.text
+    return segment.text[: segment.word_ends[segment.words_heard - 1]] if segment.words_heard else ""
+
+
+def _left_ms(segment: _Segment) -> float:
+    if segment.heard:
+        return 0.0
+    total_ms = (
+        segment.total_samples * 1000 / RATE_HZ
+        if segment.total_samples is not None
+        else 1000 * len(segment.spoken) / _CHARACTERS_PER_S
+    )
+    return max(0.0, total_ms - segment.played_samples * 1000 / RATE_HZ)
+
+
+def _join(parts: Iterable[str]) -> str:
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,352 @@
+"""One caller's conversation: its leases, its subscriptions, its peer connection and its conductor.
+
+It outlives a peer connection: the client may come back with a new one within the grace time.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Final
+
+from nats.aio.msg import Msg
+from natter_common.link import LinkDownError, NatsLink, Subscription
+from natter_common.logs import Log
+from natter_common.metrics import Metrics
+from natter_common.trace import Trace
+from natter_proto import (
+    MAX_REPLAY_BYTES,
+    Ask,
+    AskMic,
+    AskMicAnswer,
+    Fault,
+    Lease,
+    LeaseClass,
+    RealmSubjects,
+    Reply,
+    Report,
+    Speech,
+    Stage,
+    Transcript,
+    decode,
+    decode_voice,
+    last_token,
+    stage_name,
+)
+
+from natter_gateway.bots.model import Bot
+from natter_gateway.conductor.conductor import Conductor
+from natter_gateway.conductor.frames import FrameWriter
+from natter_gateway.conductor.page import Page
+from natter_gateway.leases.board import HeldLease
+from natter_gateway.leases.broker import LeaseBroker, LeaseRefusedError, NoCapacityError
+from natter_gateway.leases.keeper import LeaseKeeper
+from natter_gateway.media.receive import MicFrame, MicReceiver
+from natter_gateway.microphone import MicSender
+from natter_gateway.outbox import Outbox
+from natter_gateway.peer import Peer
+from natter_gateway.rtvi import incoming, outgoing
+from natter_gateway.rtvi.limit import RateLimit
+from natter_gateway.settings import GatewaySettings
+from natter_gateway.turns.events import Modality
+
+STAGES: Final = (Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS)
+_TERM: Final = 1
+_RELEASE_TRIES: Final = 20
+_RELEASE_WAIT_S: Final = 0.5
+_MAX_UNSENT: Final = 256
+_REPLAY_LIMIT_SAMPLES: Final = 9 * 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayParts:
+    """What all sessions of a gateway share."""
+
+    gateway: str
+    version: str
+    settings: GatewaySettings
+    link: NatsLink
+    subjects: RealmSubjects
+    outbox: Outbox
+    broker: LeaseBroker
+    keeper: LeaseKeeper
+    metrics: Metrics
+    spawn: Callable[[Coroutine[None, None, None], str], None]
+    """Starts a named task of a session's, owned by the gateway; what it raises is logged and ends no other."""
+
+
+class Session:
+    """Made when a caller starts; `open` takes the leases, `close` gives everything back."""
+
+    def __init__(self, session_id: str, secret: str, bot: Bot, parts: GatewayParts, log: Log) -> None:
+        self.id: Final = session_id
+        self.secret: Final = secret
+        self.bot: Final = bot
+        self.lost_at: float | None = None
+        """Since when there is no connection to the caller (loop time)."""
+        self.over: Callable[[], None] = lambda: None
+        """Called once when the session should be closed, by whoever keeps it."""
+        trace = Trace.start()
+        self._log = log.bind(session=session_id, trace_id=trace.trace_id)
+        self._parts = parts
+        self._subjects = parts.subjects.session(session_id)
+        self._subscriptions: list[Subscription] = []
+        self._peer: Peer | None = None
+        self._receiver = MicReceiver()
+        self._mic = MicSender(session_id, _TERM, parts.gateway)
+        self._muted = False
+        self._ready = False
+        self._closed = False
+        self._epochs: dict[Stage, int] = dict.fromkeys(STAGES, 0)
+        self._unsent: deque[str] = deque(maxlen=_MAX_UNSENT)
+        self._limit = RateLimit()
+        self._page = Page(self._send)
+        frames = FrameWriter(session_id, _TERM, self._subjects, parts.outbox, parts.gateway, trace)
+        self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log)
+
+    @property
+    def public_id(self) -> str:
+        """The id in URLs and `pc_id`: whoever knows it may come back to the session."""
+        return f"{self.id}.{self.secret}"
+
+    # --- Life
+
+    async def open(self) -> None:
+        """Listen and lease the four stages, all or none.
+
+        Raises `NoCapacityError`, `LeaseRefusedError` or `LinkDownError`; nothing is held then.
+        """
+        link = self._parts.link
+        try:
+            self._subscriptions.append(await link.subscribe(self._subjects.reports, self._on_report))
+            self._subscriptions.append(await link.subscribe(self._subjects.voice, self._on_voice))
+            self._subscriptions.append(await link.subscribe(self._subjects.asks, self._on_ask))
+            await link.barrier()
+            results = await asyncio.gather(*map(self._lease_new, STAGES), return_exceptions=True)
+        except BaseException:
+            await self._give_back()
+            raise
+        problems = [result for result in results if isinstance(result, BaseException)]
+        if problems:
+            await self._give_back()
+            raise problems[0]
+        self.conductor.publish_state()
+        self._log.info("session open", bot=self.bot.id)
+
+    async def close(self, reason: str, words: str | None = None) -> None:
+        """End the conversation and give everything back; `words` are told to the caller. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        if words is not None:
+            self._page.error(words, fatal=True)
+        self.conductor.end()
+        await self._give_back()
+        if self._peer is not None:
+            await self._peer.close()
+        playout = self.conductor.playout.counters
+        received = self._receiver.counters
+        self._log.info(
+            "session over",
+            reason=reason,
+            turns=self.conductor.turn,
+            mic_lost=received.lost,
+            mic_late=received.late,
+            voice_holes=playout.holes,
+            voice_hole_ms=playout.hole_ms,
+        )
+
+    async def _give_back(self) -> None:
+        for lease in list(self.conductor.leases.values()):
+            await self._parts.keeper.give_back(lease)
+        self.conductor.leases.clear()
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription in subscriptions:
+            await self._parts.link.unsubscribe(subscription)
+
+    # --- Leases
+
+    async def _lease_new(self, stage: Stage) -> None:
+        await self._lease(stage, LeaseClass.LEASE_CLASS_NEW, 0)
+
+    async def _lease(self, stage: Stage, lease_class: LeaseClass, from_sample: int) -> None:
+        self._epochs[stage] += 1
+        lease = Lease(
+            realm=self._parts.subjects.realm,
+            session=self.id,
+            stage=stage,
+            term=_TERM,
+            epoch=self._epochs[stage],
+            lease_class=lease_class,
+            record=self.bot.record,
+            from_sample=from_sample,
+        )
+        try:
+            held = await self._parts.broker.take(
+                lease, self.bot.providers(stage), lambda provider: self.bot.settings(stage, provider)
+            )
+        finally:
+            self._epochs[stage] = lease.epoch
+        self._parts.keeper.keep(held)
+        self.conductor.leases[stage] = held
+        if self._closed:
+            await self._parts.keeper.give_back(held)
+
+    def on_lease_lost(self, lost: HeldLease) -> None:
+        """A worker is gone or forgot the session: find another for its stage."""
+        if self._closed or self.conductor.leases.get(lost.stage) != lost:
+            return
+        self.conductor.stage_lost(lost.stage)
+        self._parts.spawn(self._replace(lost.stage), f"replace-{stage_name(lost.stage)}-{self.id}")
+
+    async def _replace(self, stage: Stage) -> None:
+        for _ in range(_RELEASE_TRIES):
+            if self._closed:
+                return
+            from_sample = self._mic.next_sample
+            replay_from = self.conductor.replay_from_sample
+            if replay_from is not None:
+                from_sample = max(replay_from, from_sample - _REPLAY_LIMIT_SAMPLES)
+            try:
+                await self._lease(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample)
+            except (NoCapacityError, LinkDownError, LeaseRefusedError) as error:
+                self._log.warning("no worker to take over yet", stage=stage_name(stage), reason=str(error))
+                await asyncio.sleep(_RELEASE_WAIT_S)
+            else:
+                self.conductor.stage_leased(self.conductor.leases[stage])
+                self._log.info("stage taken over", stage=stage_name(stage))
+                return
+        self._page.error(f"The {stage_name(stage)} service is gone. Please call again later.", fatal=True)
+        self.over()
+
+    # --- Frames from the stages
+
+    async def _on_report(self, message: Msg) -> None:
+        match last_token(message.subject):
+            case Report.SPEECH:
+                self.conductor.on_speech(decode(Speech, message.data))
+            case Report.TRANSCRIPT:
+                self.conductor.on_transcript(decode(Transcript, message.data))
+            case Report.REPLY:
+                self.conductor.on_reply(decode(Reply, message.data))
+            case Report.FAULT:
+                self.conductor.on_fault(decode(Fault, message.data))
+            case unknown:
+                self._parts.metrics.drop(unknown, "unknown_report")
+
+    async def _on_voice(self, message: Msg) -> None:
+        self.conductor.on_voice(decode_voice(message.data))
+
+    async def _on_ask(self, message: Msg) -> None:
+        if last_token(message.subject) != Ask.MIC:
+            return
+        ask = decode(AskMic, message.data)
+        answer = AskMicAnswer(audio=self._mic.replay(ask.from_sample, ask.to_sample), next_sample=self._mic.next_sample)
+        await self._parts.link.respond(message, answer, MAX_REPLAY_BYTES)
+
+    # --- The caller
+
+    async def connect(self, offer_sdp: str) -> str:
+        """Answer an offer with a new peer connection; the one before is closed once this one is connected."""
+        peer = Peer(
+            self._parts.settings.ice_servers,
+            on_state=self._on_peer_state,
+            on_message=self._on_message,
+            on_channel=self._on_channel,
+            log=self._log,
+        )
+        try:
+            answer = await peer.answer(
+                offer_sdp, self._receiver, self._on_mic_frame, self.conductor.playout, self.conductor.on_frame
+            )
+        except BaseException:
+            await peer.close(say=False)
+            raise
+        before, self._peer = self._peer, peer
+        if before is not None:
+            await before.close(say=False)
+        self._mic.clock.restart()
+        if self.lost_at is None:
+            self.lost_at = asyncio.get_running_loop().time()
+        return answer
+
+    async def add_candidate(self, candidate: str, sdp_mid: str | None, sdp_mline_index: int | None) -> None:
+        if self._peer is not None:
+            await self._peer.add_candidate(candidate, sdp_mid, sdp_mline_index)
+
+    def _on_peer_state(self, peer: Peer, state: str) -> None:
+        if peer is not self._peer:
+            return
+        self._log.info("connection", state=state)
+        if state == "connected":
+            self.lost_at = None
+        elif state in ("failed", "closed", "disconnected") and self.lost_at is None:
+            self.lost_at = asyncio.get_running_loop().time()
+
+    def _on_channel(self) -> None:
+        while self._unsent and self._peer is not None and self._peer.send(self._unsent[0]):
+            self._unsent.popleft()
+
+    def _send(self, text: str) -> None:
+        if self._peer is None or not self._peer.send(text):
+            # Kept for the connection that comes back; over the bound the oldest goes.
+            self._unsent.append(text)
+
+    def _on_mic_frame(self, frame: MicFrame) -> None:
+        payload = self._mic.payload(frame, muted=self._muted)
+        self._parts.outbox.put_audio(self._subjects.mic, payload)
+
+    def _on_message(self, text: str | bytes) -> None:
+        if not self._limit.admit(asyncio.get_running_loop().time()):
+            self._parts.metrics.drop("rtvi", "rate")
+            return
+        try:
+            message = incoming.parse(text)
+        except incoming.BadMessageError as error:
+            self._parts.metrics.drop("rtvi", "bad_message")
+            self._log.warning("bad message from the page", reason=str(error))
+            self._send(
+                outgoing.error(str(error), fatal=False)
+                if error.request_id is None
+                else outgoing.error_response(error.request_id, str(error))
+            )
+            return
+        match message:
+            case incoming.ClientRequest():
+                self._on_request(message.request_id, message.request)
+            case incoming.TrackStatus():
+                self._on_track_status(message)
+            case incoming.Ping() | incoming.Ignored():
+                pass
+        if self._peer is not None and self._peer.round_trip_ms is not None:
+            self.conductor.set_round_trip(self._peer.round_trip_ms)
+
+    def _on_track_status(self, status: incoming.TrackStatus) -> None:
+        if status.receiver_index != 0 or self._muted == (not status.enabled):
+            return
+        self._muted = not status.enabled
+        if self._muted:
+            self.conductor.muted(self._mic.next_sample)
+
+    def _on_request(self, request_id: str, request: incoming.Request) -> None:
+        match request:
+            case incoming.ClientReady():
+                problem = request.version_problem()
+                if problem is not None:
+                    self._send(outgoing.error_response(request_id, problem))
+                self._send(outgoing.bot_ready(request_id, self._parts.version))
+                if not self._ready:
+                    self._ready = True
+                    self.conductor.greet()
+            case incoming.SendText():
+                modality = Modality.VOICE if request.options.audio_response else Modality.TEXT
+                self.conductor.typed(request.content, modality, run_immediately=request.options.run_immediately)
+            case incoming.AppendToContext():
+                if request.role == "assistant":
+                    self.conductor.context.add_heard(self.conductor.turn, request.content)
+                else:
+                    self.conductor.typed(request.content, Modality.VOICE, run_immediately=request.run_immediately)
+            case incoming.ClientMessage():
+                self._send(outgoing.error_response(request_id, f"this bot has no answer to {request.t!r}"))
+            case incoming.DisconnectBot():
+                self.over()

@@ -1,0 +1,169 @@
+"""All sessions of a gateway: made, found by their public id, swept when their caller is gone."""
+
+import asyncio
+import hmac
+import secrets
+from typing import Final
+
+from natter_common.logs import Log
+from natter_proto import BadTokenError, Stage, new_id, token
+
+from natter_gateway.bots.model import Bot
+from natter_gateway.leases.board import HeldLease
+from natter_gateway.session import STAGES, GatewayParts, Session
+
+_SECRET_BYTES: Final = 16
+_RESERVATION_S: Final = 60.0
+_SWEEP_INTERVAL_S: Final = 0.5
+_MAX_RESERVED: Final = 1_000
+
+
+class NotServingError(RuntimeError):
+    """No new session now, for a reason that passes: HTTP 503."""
+
+
+class Sessions:
+    """Owns the sessions and the tasks that close them."""
+
+    def __init__(self, parts: GatewayParts, log: Log) -> None:
+        self._parts = parts
+        self._log = log
+        self._open: dict[str, Session] = {}
+        self._reserved: dict[str, tuple[Session, float]] = {}
+        self._opening: dict[str, asyncio.Event] = {}
+        self._emptied = asyncio.Event()
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def reserved(self) -> int:
+        return len(self._reserved)
+
+    def reserve(self, bot: Bot) -> Session:
+        """A session that has its id and nothing else yet: its caller comes with an offer within a minute."""
+        self._check_serving()
+        if len(self._reserved) >= _MAX_RESERVED:
+            raise NotServingError("too many callers are starting at once")
+        session = self._new(bot)
+        self._reserved[session.id] = (session, asyncio.get_running_loop().time())
+        return session
+
+    async def open_new(self, bot: Bot) -> Session:
+        """A session that is open. Raises `NotServingError`, `NoCapacityError`, `LeaseRefusedError`, `LinkDownError`."""
+        session = self._new(bot)
+        await self._open_session(session)
+        return session
+
+    async def find(self, public_id: str) -> Session | None:
+        """The session of a public id, opened now if it was reserved; None when there is none."""
+        session_id, _, secret = public_id.partition(".")
+        try:
+            token(session_id)
+        except BadTokenError:
+            return None
+        if session_id in self._opening:
+            await self._opening[session_id].wait()
+        reserved = self._reserved.get(session_id)
+        session = self._open.get(session_id) or (reserved[0] if reserved is not None else None)
+        if session is None or not hmac.compare_digest(session.secret.encode(), secret.encode()):
+            return None
+        if reserved is not None:
+            del self._reserved[session_id]
+            try:
+                await self._open_session(session)
+            except BaseException:
+                # The client tries again after a 503, with the same id.
+                self._reserved[session_id] = reserved
+                raise
+        return session
+
+    async def has_capacity(self, bot: Bot) -> None:
+        """Raise `NotServingError` in words when a call to `bot` would be refused now."""
+        self._check_serving()
+        for stage in STAGES:
+            if await self._parts.broker.has_room(stage, bot.providers(stage)) is None:
+                raise NotServingError(no_capacity(stage))
+
+    def on_lease_lost(self, lease: HeldLease) -> None:
+        session = self._open.get(lease.session)
+        if session is not None:
+            session.on_lease_lost(lease)
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_INTERVAL_S)
+            now = loop.time()
+            grace_s = self._parts.settings.reconnect_grace_s
+            for session in list(self._open.values()):
+                if session.lost_at is not None and now - session.lost_at > grace_s:
+                    self._end(session, "connection_lost")
+            for session_id, (_, since) in list(self._reserved.items()):
+                if now - since > _RESERVATION_S:
+                    del self._reserved[session_id]
+
+    async def wait_until_empty(self, timeout_s: float) -> None:
+        """Return when the last conversation is over, or the time is."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._open:
+                    self._emptied.clear()
+                    await self._emptied.wait()
+        except TimeoutError:
+            self._log.warning("conversations still going on at the end of the drain", sessions=len(self._open))
+
+    async def close_all(self, reason: str, words: str) -> None:
+        """End every conversation."""
+        await asyncio.gather(*(self._close(session, reason, words) for session in list(self._open.values())))
+
+    def _check_serving(self) -> None:
+        if self.draining:
+            raise NotServingError("this gateway is leaving")
+        if not self._parts.link.up:
+            raise NotServingError("NATS is not connected")
+        if len(self._open) >= self._parts.settings.max_sessions:
+            raise NotServingError(f"{len(self._open)} conversations are going on, more do not fit")
+
+    def _new(self, bot: Bot) -> Session:
+        self._check_serving()
+        session = Session(new_id(), secrets.token_hex(_SECRET_BYTES), bot, self._parts, self._log)
+        session.over = lambda: self._end(session, "client_left")
+        return session
+
+    async def _open_session(self, session: Session) -> None:
+        self._check_serving()
+        opened = self._opening[session.id] = asyncio.Event()
+        self._open[session.id] = session
+        try:
+            await session.open()
+        except BaseException:
+            del self._open[session.id]
+            raise
+        finally:
+            del self._opening[session.id]
+            opened.set()
+        session.lost_at = asyncio.get_running_loop().time()
+
+    def _end(self, session: Session, reason: str) -> None:
+        if self._open.get(session.id) is session:
+            self._parts.spawn(self._close(session, reason, None), f"close-{session.id}")
+
+    async def _close(self, session: Session, reason: str, words: str | None) -> None:
+        self._open.pop(session.id, None)
+        await session.close(reason, words)
+        if not self._open:
+            self._emptied.set()
+
+
+def no_capacity(stage: Stage) -> str:
+    """Words for a caller when a stage is full."""
+    names = {
+        Stage.STAGE_VAD: "speech detection",
+        Stage.STAGE_STT: "speech recognition",
+        Stage.STAGE_LLM: "the language model",
+        Stage.STAGE_TTS: "the voice",
+    }
+    return f"All lines are busy: no room for {names[stage]} right now. Please try again in a moment."

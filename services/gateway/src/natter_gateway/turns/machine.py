@@ -1,0 +1,315 @@
+"""The turn machine, first version: a pause ends a turn, speech during the reply interrupts it.
+
+Pure: `step(event, now_ms)` gives actions, `deadline_ms` says when it wants a `Tick`. Any order of events is allowed;
+what names a dead attempt is ignored.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from natter_gateway.turns import actions as act
+from natter_gateway.turns import events as ev
+from natter_gateway.turns.events import AttemptKey, Modality
+from natter_gateway.turns.states import (
+    BotState,
+    CallerState,
+    Pausing,
+    Quiet,
+    Silent,
+    Speaking,
+    Stirring,
+    Talking,
+    Thinking,
+)
+
+VERSION: Final = "1"
+"""Of the machine's decisions; recorded with a call, so that a replay knows whether it may expect the same."""
+
+_MIC_SAMPLES_PER_MS: Final = 16
+_FINAL_TAIL_MS: Final = 100
+"""Recognition is asked to read this far into the silence: a model needs to hear that the word is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """A bot's turn-taking. Times in milliseconds."""
+
+    end_of_turn_silence_ms: int = 500
+    """Silence that ends a turn."""
+    final_grace_ms: int = 1_000
+    """How long recognition may take beyond that before the interim counts."""
+    final_deadline_ms: int = 5_000
+    """Where there is no interim either: give up on the words."""
+    reply_deadline_ms: int = 8_000
+    """How long a reply may make no progress while nothing is audible."""
+
+
+class TurnMachine:
+    """Decides when a turn begins and ends, and what may be audible."""
+
+    def __init__(self, settings: TurnSettings) -> None:
+        self._settings = settings
+        self._caller: CallerState = Quiet()
+        self._bot: BotState = Silent()
+        self._turn = 0
+        self._finalize_id = 0
+        self._finals: list[str] = []
+        self._interim = ""
+        self._typed_ahead: list[str] = []
+        # The turn that was taken from its interim, and its finalize request: its final may still correct it.
+        self._uncorrected: tuple[int, int, list[str]] | None = None
+        self._actions: list[act.Action] = []
+
+    @property
+    def caller(self) -> CallerState:
+        return self._caller
+
+    @property
+    def bot(self) -> BotState:
+        return self._bot
+
+    @property
+    def turn(self) -> int:
+        """Number of the newest turn; 0 before the first."""
+        return self._turn
+
+    @property
+    def living(self) -> AttemptKey | None:
+        """The attempt that is alive. This version has one at most."""
+        return None if isinstance(self._bot, Silent) else self._bot.key
+
+    @property
+    def deadline_ms(self) -> float | None:
+        """When to send a `Tick`, if nothing comes before."""
+        deadlines: list[float] = []
+        if isinstance(self._caller, Pausing):
+            deadlines.append(self._commit_due_ms(self._caller))
+        if isinstance(self._bot, Thinking):
+            deadlines.append(self._bot.progress_at_ms + self._settings.reply_deadline_ms)
+        return min(deadlines, default=None)
+
+    def step(self, event: ev.Event, now_ms: float) -> list[act.Action]:
+        """Take one event; returns what is to be done, in order."""
+        self._actions = []
+        match event:
+            case ev.Onset():
+                self._on_onset(event)
+            case ev.OnsetFaded():
+                self._on_onset_faded()
+            case ev.SpeechConfirmed():
+                self._on_speech(event)
+            case ev.Paused():
+                self._on_pause(event, now_ms)
+            case ev.Muted():
+                self._on_muted(event, now_ms)
+            case ev.Recognised():
+                self._on_recognised(event, now_ms)
+            case ev.Typed():
+                self._on_typed(event, now_ms)
+            case ev.Greet():
+                self._on_greet(event, now_ms)
+            case ev.ReplyProgress() | ev.ReplyAudible() | ev.ReplyDry() | ev.ReplyComplete() | ev.ReplyFailed():
+                self._on_reply(event, now_ms)
+            case ev.Tick():
+                pass
+        self._check_deadlines(now_ms)
+        return self._actions
+
+    # --- The caller
+
+    def _on_onset(self, event: ev.Onset) -> None:
+        if isinstance(self._caller, (Quiet, Pausing)):
+            self._caller = Stirring(event.sample, self._caller)
+            self._actions.append(act.PublishState())
+            if self.living is not None:
+                self._actions.append(act.HoldVoice())
+
+    def _on_onset_faded(self) -> None:
+        if isinstance(self._caller, Stirring):
+            self._caller = self._caller.before
+            self._actions.append(act.PublishState())
+            if self.living is not None:
+                self._actions.append(act.ResumeVoice())
+
+    def _on_speech(self, event: ev.SpeechConfirmed) -> None:
+        match self._caller:
+            case Quiet() | Stirring(before=Quiet()):
+                self._open_turn()
+            case Pausing() | Stirring():
+                pass
+            case Talking():
+                return
+        sample = self._caller.sample if isinstance(self._caller, Stirring) else event.sample
+        self._caller = Talking(sample)
+        self._actions.append(act.PublishState())
+
+    def _on_pause(self, event: ev.Paused, now_ms: float) -> None:
+        if not isinstance(self._caller, Talking):
+            return
+        self._finalize_id += 1
+        quiet_ms = max(0, event.through_sample - event.sample) / _MIC_SAMPLES_PER_MS
+        met_at_ms = now_ms + max(0.0, self._settings.end_of_turn_silence_ms - quiet_ms)
+        self._caller = Pausing(event.sample, self._finalize_id, met_at_ms, closed=False)
+        through = event.sample + _FINAL_TAIL_MS * _MIC_SAMPLES_PER_MS
+        self._actions.append(act.PublishState())
+        self._actions.append(act.AskFinal(self._finalize_id, min(through, max(event.sample, event.through_sample))))
+
+    def _on_muted(self, event: ev.Muted, now_ms: float) -> None:
+        match self._caller:
+            case Stirring():
+                self._on_onset_faded()
+            case Talking():
+                self._on_pause(ev.Paused(event.sample, event.sample, 1.0), now_ms)
+            case Quiet() | Pausing():
+                pass
+
+    def _on_recognised(self, event: ev.Recognised, now_ms: float) -> None:
+        if isinstance(self._caller, Quiet):
+            self._correct(event)
+            return
+        if not event.final:
+            if not self._closed():
+                self._interim = event.text
+                if self._turn_is_open():
+                    self._actions.append(act.ShowUserText(self._turn, event.text, final=False))
+            return
+        if not self._turn_is_open():
+            return
+        self._interim = ""
+        if event.text:
+            self._finals.append(event.text)
+            self._actions.append(act.ShowUserText(self._turn, event.text, final=True))
+        if isinstance(self._caller, Pausing) and event.finalize_id == self._caller.finalize_id:
+            self._caller = replace(self._caller, closed=True)
+        elif isinstance(self._caller, Stirring):
+            before = self._caller.before
+            if isinstance(before, Pausing) and event.finalize_id == before.finalize_id:
+                self._caller = replace(self._caller, before=replace(before, closed=True))
+        self._check_deadlines(now_ms)
+
+    def _on_typed(self, event: ev.Typed, now_ms: float) -> None:
+        if not event.run_immediately:
+            self._typed_ahead.append(event.text)
+            return
+        if self._turn_is_open():
+            # What was being said is the beginning of what is typed.
+            self._actions.append(act.UserStopped(self._turn))
+        else:
+            self._turn += 1
+            self._interim = ""
+            if self.living is not None:
+                # Pages end the bot's message when the caller starts, not when a reply is cut.
+                self._actions.append(act.UserStarted(self._turn))
+                self._interrupt()
+                self._actions.append(act.UserStopped(self._turn))
+        self._caller = Quiet()
+        self._commit(" ".join([*self._take_words(), event.text]), event.modality, None, now_ms)
+
+    def _on_greet(self, event: ev.Greet, now_ms: float) -> None:
+        # Who speaks first has the floor: a caller who is talking already is not greeted.
+        if isinstance(self._caller, Quiet) and isinstance(self._bot, Silent):
+            self._turn += 1
+            key = (self._turn, 1)
+            self._bot = Thinking(key, Modality.VOICE, now_ms)
+            self._actions.append(act.PublishState())
+            self._actions.append(act.StartVerbatim(key, event.text))
+
+    def _open_turn(self) -> None:
+        self._turn += 1
+        self._uncorrected = None
+        self._actions.append(act.UserStarted(self._turn))
+        if self._interim:
+            # Words of the onset, shown before it was known whose turn they are.
+            self._actions.append(act.ShowUserText(self._turn, self._interim, final=False))
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self.living is not None:
+            self._end(act.Outcome.INTERRUPTED)
+
+    def _turn_is_open(self) -> bool:
+        match self._caller:
+            case Talking() | Pausing() | Stirring(before=Pausing()):
+                return True
+            case Quiet() | Stirring():
+                return False
+
+    def _closed(self) -> bool:
+        return isinstance(self._caller, Pausing) and self._caller.closed
+
+    def _commit_due_ms(self, pausing: Pausing) -> float:
+        if pausing.closed:
+            return pausing.silence_met_at_ms
+        grace_ms = self._settings.final_grace_ms if self._interim else self._settings.final_deadline_ms
+        return pausing.silence_met_at_ms + grace_ms
+
+    def _take_words(self) -> list[str]:
+        words = [*self._typed_ahead, *self._finals, *([self._interim] if self._interim else [])]
+        self._finals, self._typed_ahead, self._interim = [], [], ""
+        return words
+
+    def _end_caller_turn(self, pausing: Pausing, now_ms: float) -> None:
+        if not pausing.closed:
+            self._uncorrected = (self._turn, pausing.finalize_id, [*self._typed_ahead, *self._finals])
+        heard = bool(self._finals or self._interim)
+        self._caller = Quiet()
+        if self._interim:
+            self._actions.append(act.ShowUserText(self._turn, self._interim, final=True))
+        self._actions.append(act.UserStopped(self._turn))
+        if heard:
+            self._commit(" ".join(self._take_words()), Modality.VOICE, pausing.silence_met_at_ms, now_ms)
+        else:
+            self._actions.append(act.PublishState())
+
+    def _commit(self, text: str, modality: Modality, silence_met_at_ms: float | None, now_ms: float) -> None:
+        key = (self._turn, 1)
+        self._bot = Thinking(key, modality, now_ms)
+        self._actions.append(act.CommitUser(self._turn, text, silence_met_at_ms))
+        self._actions.append(act.PublishState())
+        self._actions.append(act.StartAttempt(key, text, modality))
+
+    def _correct(self, event: ev.Recognised) -> None:
+        if self._uncorrected is None or not event.final or event.finalize_id != self._uncorrected[1]:
+            return
+        turn, _, before = self._uncorrected
+        self._uncorrected = None
+        if event.text:
+            self._actions.append(act.CorrectUser(turn, " ".join([*before, event.text])))
+
+    # --- The bot
+
+    def _on_reply(
+        self,
+        event: ev.ReplyProgress | ev.ReplyAudible | ev.ReplyDry | ev.ReplyComplete | ev.ReplyFailed,
+        now_ms: float,
+    ) -> None:
+        if event.key != self.living:
+            return
+        match event:
+            case ev.ReplyProgress():
+                if isinstance(self._bot, Thinking):
+                    self._bot = replace(self._bot, progress_at_ms=now_ms)
+            case ev.ReplyAudible():
+                self._bot = Speaking(event.key)
+            case ev.ReplyDry():
+                self._bot = Thinking(event.key, Modality.VOICE, now_ms)
+            case ev.ReplyComplete():
+                self._end(act.Outcome.COMPLETE)
+            case ev.ReplyFailed():
+                self._end(act.Outcome.FAILED)
+                self._actions.append(act.Complain(event.words))
+
+    def _end(self, outcome: act.Outcome) -> None:
+        key = self.living
+        if key is not None:
+            self._bot = Silent()
+            self._actions.append(act.PublishState())
+            self._actions.append(act.EndAttempt(key, outcome))
+
+    def _check_deadlines(self, now_ms: float) -> None:
+        if isinstance(self._caller, Pausing) and now_ms >= self._commit_due_ms(self._caller):
+            self._end_caller_turn(self._caller, now_ms)
+        reply_deadline_ms = self._settings.reply_deadline_ms
+        if isinstance(self._bot, Thinking) and now_ms >= self._bot.progress_at_ms + reply_deadline_ms:
+            self._end(act.Outcome.FAILED)
+            self._actions.append(act.Complain("The answer took too long. Please try again."))

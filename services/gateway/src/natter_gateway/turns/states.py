@@ -1,0 +1,67 @@
+"""The states of the turn machine: the caller's side and the bot's side, each in exactly one."""
+
+from dataclasses import dataclass
+
+from natter_gateway.turns.events import AttemptKey, Modality
+
+# --- The caller
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Nothing is being said, and no turn is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stirring:
+    """An onset that is not confirmed yet. `before` is where to go back to when it fades."""
+
+    sample: int
+    before: "Quiet | Pausing"
+
+
+@dataclass(frozen=True, slots=True)
+class Talking:
+    """Speech goes on, in an open turn."""
+
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """Quiet in an open turn: it ends when the silence is long enough and recognition has closed it."""
+
+    sample: int
+    finalize_id: int
+    silence_met_at_ms: float
+    closed: bool
+    """Recognition has answered the finalize request."""
+
+
+CallerState = Quiet | Stirring | Talking | Pausing
+
+# --- The bot
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No attempt lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """An attempt lives and nothing of it is audible (yet, or the queue ran dry): progress is due."""
+
+    key: AttemptKey
+    modality: Modality
+    progress_at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """Voice of an attempt is being played, or held while the caller may be interrupting."""
+
+    key: AttemptKey
+
+
+BotState = Silent | Thinking | Speaking
