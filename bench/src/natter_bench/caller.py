@@ -22,13 +22,14 @@ from aiortc import (
     RTCSessionDescription,
 )
 
+from natter_bench.ear import Ear
 from natter_bench.errors import CallError, NotReadyError
 from natter_bench.loss import Loss, NoLoss
-from natter_bench.measure import audible
+from natter_bench.measure import AUDIBLE_DBFS
 from natter_bench.microphone import Microphone
 from natter_bench.opus import Pcm
 from natter_bench.packets import PacketTap, check_aiortc
-from natter_bench.recording import FrameDecoder, Message, ReceivedPacket, Recording, SentFrame, message_of
+from natter_bench.recording import Message, ReceivedPacket, Recording, SentFrame, message_of
 from natter_bench.signalling import Signalling, http_client
 from natter_bench.speech import EncodedSpeech, Speech, encode
 
@@ -75,7 +76,7 @@ class Caller:
         self.undecodable = 0
         """Data-channel messages that are no JSON object, or without the label: a client drops them."""
         self._network = network
-        self._ear = FrameDecoder()
+        self._ear = Ear()
         self._changed: asyncio.Future[None] | None = None
         self._peer: RTCPeerConnection | None = None
         self._channel: RTCDataChannel | None = None
@@ -280,9 +281,8 @@ class Caller:
     def _on_received(self, packet: ReceivedPacket) -> None:
         self.recording.packets.append(packet)
         self.recording.dropped_incoming = self._tap.dropped_incoming
-        for frame in self._ear.feed(packet):
-            if audible(frame):
-                self.last_audible_s = frame.time_s
+        if self._ear.level_dbfs(packet) > AUDIBLE_DBFS:
+            self.last_audible_s = packet.time_s
         self._notify()
 
     def _on_message(self, text: str | bytes) -> None:
