@@ -1,0 +1,107 @@
+"""Where sentences and clauses end in text that is still growing. Pure.
+
+Every function answers with an index right behind the white space that follows the punctuation, or None while that
+cannot be told yet: "3." may become "3.5", and "Dr." is followed by a name.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Closing quotes, brackets and markdown marks that belong to the sentence before them.
+_CLOSERS = "\"'”’»)\\]*_`~"
+_SENTENCE_END = re.compile(
+    rf"(?P<mark>[.!?…]+)[{_CLOSERS}]*(?P<space>\s+)|[。！？]+[{_CLOSERS}]*\s*|(?P<line>\s*\n\s*)"
+)
+_CLAUSE_END = re.compile(rf"(?:[,;:][{_CLOSERS}]*|\s[—–-])(?P<space>\s+)|—(?=\w)")
+_CONJUNCTION = re.compile(r"\s+(?=(?:and|but|because|which|so|while|although|or|when)\s)", re.IGNORECASE)
+
+# Never the end of a sentence, whatever follows.
+_TITLES = frozenset(
+    {"mr", "mrs", "ms", "mx", "dr", "prof", "rev", "hon", "st", "sr", "jr", "gen", "col", "capt", "lt", "sgt", "gov"}
+    | {"sen", "rep", "pres", "vs", "fig", "vol", "approx", "e.g", "i.e", "cf", "al"}
+)
+# Only before a number: "No. 5".
+_COUNTERS = frozenset({"no", "nos", "p", "pp"})
+_LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]*(?:[-*+>#]+[ \t]+)?\**\d{1,3}$")
+_INITIALS = re.compile(r"^(?:[A-Za-z]\.)*[A-Za-z]$")
+
+
+def _is_abbreviation(text: str, dot: int) -> bool:
+    """Does the single dot at ``dot`` belong to the word before it?"""
+    head = text[:dot]
+    word = re.split(r"[\s(\[\"“‘*_]", head)[-1]
+    if word.lower() in _TITLES or (word.lower() in _COUNTERS and text[dot + 1 :].lstrip()[:1].isdigit()):
+        return True
+    if _LIST_NUMBER.search(head):
+        return True
+    # "J. Smith", "U.S. Army", "a.m. train"; the pronoun ends sentences.
+    return bool(_INITIALS.match(word)) and word != "I"
+
+
+def sentence_end(text: str, start: int = 0, *, final: bool = False) -> int | None:
+    """Index behind the first sentence of ``text[start:]``, white space included.
+
+    Args:
+        text: what there is so far.
+        start: where the sentence begins.
+        final: nothing more will come.
+    """
+    for match in _SENTENCE_END.finditer(text, start):
+        end = match.end()
+        if match["line"] is not None:
+            # A blank start, or the line that announces a list, is no sentence of its own.
+            if text[start : match.start()].strip() == "" or (end == len(text) and not final):
+                continue
+            return end
+        if match["mark"] is None:
+            return end
+        if end == len(text) and not final:
+            # What follows decides, and the white space may go on.
+            return None
+        if "\n" in match["space"]:
+            if match["mark"] == "." and _LIST_NUMBER.search(text[: match.start()]):
+                continue
+            return end
+        following = text[end] if end < len(text) else ""
+        if set(match["mark"]) <= {".", "…"} and following.islower():
+            continue
+        if match["mark"] == "." and _is_abbreviation(text, match.start()):
+            continue
+        return end
+    return None
+
+
+def clause_end(text: str, start: int, least_letters: int, soft_chars: int, *, final: bool = False) -> int | None:
+    """Index behind the first clause of ``text[start:]`` that has at least ``least_letters`` letters or digits.
+
+    After ``soft_chars`` characters without punctuation a conjunction ends a clause as well.
+    """
+    for match in _CLAUSE_END.finditer(text, start):
+        end = match.end()
+        if end == len(text) and not final:
+            return None
+        if count_letters(text[start : match.start()]) >= least_letters:
+            return end
+    if len(text) - start > soft_chars:
+        for match in _CONJUNCTION.finditer(text, start):
+            if match.start() - start >= soft_chars and count_letters(text[start : match.start()]) >= least_letters:
+                return match.end()
+    return None
+
+
+def forced_end(text: str, start: int, limit_chars: int) -> int:
+    """Where to cut ``text[start:]``, longer than ``limit_chars``: at the last clause, else word, else anywhere."""
+    window_end = start + limit_chars
+    clauses = [m.end() for m in _CLAUSE_END.finditer(text, start) if m.end() <= window_end]
+    if clauses and clauses[-1] - start >= limit_chars // 3:
+        return clauses[-1]
+    spaces = [m.end() for m in re.finditer(r"\s+", text[start:window_end])]
+    if spaces and spaces[-1] >= limit_chars // 3:
+        return start + spaces[-1]
+    return window_end
+
+
+def count_letters(text: str) -> int:
+    """How many letters and digits there are: what a voice can say."""
+    return sum(1 for character in text if character.isalnum())

@@ -1,0 +1,178 @@
+"""One session's generations: turn frames in, replies out, cut into segments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Final
+
+from natter_common.trace import trace_id_of
+from natter_common.worker import Outlet, Reached, StageSession
+from natter_proto import EndReason, Fault, Header, Lease, Reply, ReplyKind, Stage, State, Turn
+from natter_proto import ToolCall as ToolCallFrame
+from natter_proto import Usage as UsageFrame
+
+from natter_llm.context import request_of, segments_kept
+from natter_llm.lease_settings import parse_settings
+from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmProvider, LlmRequest, ToolCalls
+from natter_llm.segmenter import Segment, Segmenter
+
+_REASONS: Final = {
+    "stop": EndReason.END_REASON_STOP,
+    "length": EndReason.END_REASON_LENGTH,
+    "tool_calls": EndReason.END_REASON_TOOL_CALLS,
+    "filtered": EndReason.END_REASON_FILTERED,
+}
+
+_Key = tuple[int, int]
+_Note = Callable[[int, int, int], None]
+
+
+class LlmSession(StageSession):
+    """Runs the attempts that the newest state names, one task each; the task of any other is cancelled at once."""
+
+    def __init__(self, lease: Lease, outlet: Outlet, provider: LlmProvider) -> None:
+        self._settings = parse_settings(lease.settings)
+        self._session = lease.session
+        self._outlet = outlet
+        self._provider = provider
+        self._living: set[_Key] = set()
+        # Attempts begun; those that are dead are forgotten, so there are two at most.
+        self._turns: dict[_Key, Turn] = {}
+        self._tasks: dict[_Key, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._reached = Reached()
+
+    async def on_state(self, state: State) -> None:
+        self._living = set() if state.ended else {(attempt.turn, attempt.attempt) for attempt in state.attempts}
+        for key in [key for key in self._turns if key not in self._living]:
+            del self._turns[key]
+            if (task := self._tasks.pop(key, None)) is not None:
+                task.cancel()
+
+    async def on_turn(self, turn: Turn) -> None:
+        key = (turn.header.turn, turn.header.attempt)
+        if turn.verbatim or key in self._turns:
+            return
+        if key not in self._living:
+            self._outlet.metrics.drop("turn", "dead_attempt")
+            return
+        self._turns[key] = turn
+        self._wake.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            if self._settings.prompt:
+                group.create_task(self._warm(self._settings.prompt), name="llm-warm")
+            while True:
+                for key, turn in self._turns.items():
+                    if key not in self._tasks:
+                        name = f"llm-{key[0]}.{key[1]}"
+                        self._tasks[key] = group.create_task(self._answer(turn), name=name)
+                self._wake.clear()
+                await self._wake.wait()
+
+    def reached(self) -> Reached:
+        return self._reached
+
+    async def _warm(self, prompt: str) -> None:
+        try:
+            await self._provider.warm(LlmRequest(self._session, (ChatMessage("system", prompt),)))
+        except LlmError as error:
+            self._outlet.log.info("prompt was not cached", code=error.code)
+
+    async def _answer(self, turn: Turn) -> None:
+        key = (turn.header.turn, turn.header.attempt)
+        log = self._outlet.log.bind(turn=key[0], attempt=key[1], trace_id=trace_id_of(turn.header.traceparent))
+        try:
+            await _Generation(self._outlet, self._provider, turn, self._note).run(request_of(turn, self._settings))
+        except LlmError as error:
+            log.warning("generation failed", code=error.code, reason=str(error))
+            await self._outlet.fault(
+                Fault(
+                    header=_header(turn),
+                    code=error.code,
+                    stage=Stage.STAGE_LLM,
+                    provider=self._provider.name,
+                    retryable=error.retryable,
+                    words=str(error),
+                )
+            )
+
+    def _note(self, turn: int, attempt: int, segment: int) -> None:
+        if (turn, attempt, segment) > (self._reached.turn, self._reached.attempt, self._reached.segment):
+            self._reached = Reached(turn=turn, attempt=attempt, segment=segment)
+
+
+class _Generation:
+    """Publishes one generation as it comes."""
+
+    def __init__(self, outlet: Outlet, provider: LlmProvider, turn: Turn, note: _Note) -> None:
+        self._outlet = outlet
+        self._provider = provider
+        self._turn = turn
+        self._note = note
+        self._segmenter = Segmenter(segments_kept(turn))
+        self._started = asyncio.get_running_loop().time()
+        self._marks: set[str] = set()
+
+    async def run(self, request: LlmRequest) -> None:
+        async with aclosing(self._provider.generate(request)) as events:
+            async for event in events:
+                match event:
+                    case Delta(text):
+                        took_ms = self._mark("first_token") * 1000.0
+                        await self._send(Reply(kind=ReplyKind.REPLY_KIND_DELTA, text=text, took_ms=took_ms))
+                        await self._send_segments(self._segmenter.feed(text))
+                    case ToolCalls(calls):
+                        frames = [ToolCallFrame(id=call.id, name=call.name, arguments=call.arguments) for call in calls]
+                        await self._send(Reply(kind=ReplyKind.REPLY_KIND_TOOL_CALLS, tool_calls=frames))
+                    case End():
+                        await self._end(event)
+
+    async def _end(self, end: End) -> None:
+        await self._send_segments(self._segmenter.finish())
+        self._mark("reply")
+        usage = UsageFrame(
+            prompt_tokens=end.usage.prompt_tokens,
+            completion_tokens=end.usage.completion_tokens,
+            cached_tokens=end.usage.cached_tokens,
+            estimated=end.usage.estimated,
+        )
+        await self._send(
+            Reply(
+                kind=ReplyKind.REPLY_KIND_END,
+                reason=_REASONS[end.reason],
+                usage=usage,
+                segments=self._segmenter.segments,
+            )
+        )
+
+    async def _send_segments(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            self._mark("first_segment")
+            header = self._turn.header
+            self._note(header.turn, header.attempt, segment.number)
+            await self._send(
+                Reply(kind=ReplyKind.REPLY_KIND_SEGMENT, text=segment.text, spoken=segment.spoken), segment.number
+            )
+
+    async def _send(self, reply: Reply, segment: int = 0) -> None:
+        reply.provider = self._provider.name
+        reply.header.MergeFrom(_header(self._turn, segment))
+        await self._outlet.reply(reply)
+
+    def _mark(self, work: str) -> float:
+        """Observe the time since the turn came, once per kind of work; 0 when it was observed before."""
+        if work in self._marks:
+            return 0.0
+        self._marks.add(work)
+        took_s = asyncio.get_running_loop().time() - self._started
+        self._outlet.metrics.stage_latency.labels("llm", self._provider.name, work).observe(took_s)
+        return took_s
+
+
+def _header(turn: Turn, segment: int = 0) -> Header:
+    header = turn.header
+    return Header(turn=header.turn, attempt=header.attempt, segment=segment, traceparent=header.traceparent)

@@ -1,0 +1,15 @@
+"""The built-in model, loaded once for all tests of this package."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from natter_llm.local import LocalOptions, LocalProvider
+
+
+@pytest.fixture(scope="session")
+def local_model() -> Iterator[LocalProvider]:
+    provider = LocalProvider(LocalOptions(slots=2))
+    asyncio.run(provider.load())
+    yield provider
+    asyncio.run(provider.close())
