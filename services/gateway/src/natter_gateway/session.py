@@ -41,6 +41,7 @@ from natter_gateway.conductor.page import Page
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import LeaseBroker, LeaseRefusedError, NoCapacityError
 from natter_gateway.leases.keeper import LeaseKeeper
+from natter_gateway.media.playout import PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
 from natter_gateway.microphone import MicSender
 from natter_gateway.outbox import Outbox
@@ -257,7 +258,7 @@ class Session:
         )
         try:
             answer = await peer.answer(
-                offer_sdp, self._receiver, self._on_mic_frame, self.conductor.playout, self.conductor.on_frame
+                offer_sdp, self._receiver, self._on_mic_frame, self.conductor.playout, self._on_voice_frame
             )
         except BaseException:
             await peer.close(say=False)
@@ -295,6 +296,15 @@ class Session:
     def _on_mic_frame(self, frame: MicFrame) -> None:
         payload = self._mic.payload(frame, muted=self._muted)
         self._parts.outbox.put_audio(self._subjects.mic, payload)
+
+    def _on_voice_frame(self, frame: PoppedFrame, at_s: float) -> None:
+        try:
+            self.conductor.on_frame(frame, at_s)
+        except Exception:
+            # aiortc's sender would end here without a word, and the caller would hear silence for good.
+            self._log.exception("conductor failed")
+            self._page.error("Something went wrong here. Please call again.", fatal=True)
+            self.over()
 
     def _on_message(self, text: str | bytes) -> None:
         if not self._limit.admit(asyncio.get_running_loop().time()):

@@ -95,6 +95,7 @@ class Conductor:
         self._asked_final = (0, 0)
         self._latency: LatencyMarks | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_s = 0.0
         self._ended = False
 
     @property
@@ -445,10 +446,11 @@ class Conductor:
         if due_ms is None or self._ended:
             return
         due_s = due_ms / 1000
-        if self._timer is not None and not self._timer.cancelled() and self._timer.when() <= due_s:
-            return
         if self._timer is not None:
+            if self._timer_due_s <= due_s:
+                return
             self._timer.cancel()
+        self._timer_due_s = due_s
         self._timer = self._loop.call_at(due_s, self._tick)
 
     def _tick(self) -> None:
