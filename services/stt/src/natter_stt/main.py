@@ -1,0 +1,45 @@
+"""The stt worker: `natter-stt`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from natter_common.service import Service
+from natter_common.settings import WorkerSettings
+from natter_common.worker import Input, Outlet, StageDefinition, run_worker
+from natter_proto import Lease, Stage
+
+from natter_stt.provider import SttProvider
+from natter_stt.registry import installed, start_all
+from natter_stt.session import SttSession
+
+# The built-in recognizer reads one piece at a time: somebody who speaks keeps it busy for a quarter to a third of the
+# time, and of callers in conversation less than half speak at once.
+CAPACITY: Final = 8
+
+
+class SttSettings(WorkerSettings):
+    """Settings of an stt worker."""
+
+    capacity: int = CAPACITY
+
+
+async def load(service: Service) -> StageDefinition:
+    """Start every provider that can be had; the built-in one loads its model."""
+    return define(await start_all(installed(), service.metrics.registry, service.log))
+
+
+def define(providers: Mapping[str, SttProvider]) -> StageDefinition:
+    """The stage as the worker serves it, with providers that are started."""
+
+    def open_session(lease: Lease, outlet: Outlet) -> SttSession:
+        return SttSession(lease, outlet, providers[lease.provider])
+
+    details = {name: provider.detail for name, provider in providers.items()}
+    return StageDefinition(Stage.STAGE_STT, Input.MIC | Input.CONTROLS, details, open_session)
+
+
+def main() -> None:
+    """Console script."""
+    run_worker("stt", SttSettings, load, "Natter's speech recognition: microphone frames in, transcripts out.")
