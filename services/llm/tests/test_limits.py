@@ -31,9 +31,12 @@ def test_a_first_sentence_that_is_cut_short_stays() -> None:
 def test_the_first_sentence_passes_as_it_comes() -> None:
     limiter = ReplyLimiter(2)
     assert limiter.feed("One is") == "One is"
+    assert not limiter.border
     assert limiter.feed(" here. Two") == " here. "
+    assert limiter.border
     assert limiter.feed(" is here.") == ""
     assert limiter.feed(" Three") == "Two is here."
+    assert not limiter.border
     assert limiter.done
 
 

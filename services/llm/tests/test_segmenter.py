@@ -90,6 +90,15 @@ def test_the_first_segment_leaves_as_soon_as_the_next_word_begins() -> None:
     assert (first.number, first.text, first.spoken) == (1, "Hello my friend, ", "Hello my friend,")
 
 
+def test_a_known_border_sets_free_what_was_held() -> None:
+    segmenter = Segmenter()
+    assert segmenter.feed("Sure. ") == []
+    assert [segment.text for segment in segmenter.border()] == ["Sure. "]
+    assert segmenter.border() == []
+    assert segmenter.feed(" ") == []
+    assert segmenter.finish() == []
+
+
 def test_going_on_behind_segments_that_are_kept() -> None:
     made = segments_of(["and that is that, you see. ", "Bye."], kept=3)
     assert [(segment.number, segment.text) for segment in made] == [(4, "and that is that, you see. "), (5, "Bye.")]

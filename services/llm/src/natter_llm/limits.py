@@ -23,6 +23,12 @@ class ReplyLimiter:
         self._start = 0
         self._text = ""
         self._done = False
+        self._border = False
+
+    @property
+    def border(self) -> bool:
+        """Does what has passed end with a sentence, and does another, held back, follow it?"""
+        return self._border
 
     @property
     def done(self) -> bool:
@@ -34,6 +40,7 @@ class ReplyLimiter:
         if self._done:
             return ""
         self._text += delta
+        self._border = False
         out = ""
         while not self._done and (end := sentence_end(self._text, self._start)) is not None:
             if not self._announces(end):
@@ -44,6 +51,7 @@ class ReplyLimiter:
             out += self._pass(len(self._text[:end].rstrip()) if self._done else end)
         if not self._done and self._first:
             out += self._pass(len(self._text))
+        self._border = bool(out) and not self._done and self._text[self._sent : self._sent + 1].isalnum()
         return out
 
     def finish(self, *, cut_short: bool) -> str:

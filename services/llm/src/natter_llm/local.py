@@ -196,7 +196,7 @@ class LocalProvider:
                 elif isinstance(item, _Token):
                     tokens += 1
                     if passed := limiter.feed(cutter.feed(item.text)):
-                        yield Delta(passed)
+                        yield Delta(passed, limiter.border)
                 elif item.error is not None:
                     raise item.error
                 else:

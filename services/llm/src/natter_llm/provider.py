@@ -70,9 +70,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next piece of the reply's text; never empty."""
+    """The next piece of the reply's text; never empty.
+
+    ``border``: the provider knows that a sentence ends here and another follows, though nothing of that was told yet.
+    """
 
     text: str
+    border: bool = False
 
 
 @dataclass(frozen=True, slots=True)

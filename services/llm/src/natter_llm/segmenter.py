@@ -55,6 +55,10 @@ class Segmenter:
             made.append(self._cut(end))
         return made
 
+    def border(self) -> list[Segment]:
+        """A sentence ends here and another is known to follow: return what was held back, if it can be spoken."""
+        return [self._cut(len(self._rest))] if count_letters(self._rest) else []
+
     def finish(self) -> list[Segment]:
         """The text is complete: return what was held back."""
         made: list[Segment] = []

@@ -121,10 +121,11 @@ class _Generation:
         async with aclosing(self._provider.generate(request)) as events:
             async for event in events:
                 match event:
-                    case Delta(text):
+                    case Delta(text, border):
                         took_ms = self._mark("first_token") * 1000.0
                         await self._send(Reply(kind=ReplyKind.REPLY_KIND_DELTA, text=text, took_ms=took_ms))
-                        await self._send_segments(self._segmenter.feed(text))
+                        segments = self._segmenter.feed(text)
+                        await self._send_segments(segments + self._segmenter.border() if border else segments)
                     case ToolCalls(calls):
                         frames = [ToolCallFrame(id=call.id, name=call.name, arguments=call.arguments) for call in calls]
                         await self._send(Reply(kind=ReplyKind.REPLY_KIND_TOOL_CALLS, tool_calls=frames))
