@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from natter_stt.local.ring import BLOCK_SAMPLES, CAPACITY_SAMPLES, SILENT_DBFS, AudioRing
 
@@ -55,6 +55,7 @@ def test_levels_are_of_whole_blocks() -> None:
     assert list(ring.levels(0, 10)) == pytest.approx([-6.02, -9.03, SILENT_DBFS], abs=0.01)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2_000), st.lists(st.tuples(st.integers(-900, 1_500), st.integers(0, 1_200)), max_size=40))
 def test_any_frames_in_any_order(start: int, frames: list[tuple[int, int]]) -> None:
     ring = AudioRing(start)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from natter_stt.local.loudness import Stretch, loud_between, quietest_sample
 from natter_stt.local.ring import BLOCK_SAMPLES, AudioRing
@@ -66,6 +66,7 @@ def test_the_border_is_put_at_the_quietest_place() -> None:
 texts = st.lists(st.text(st.characters(exclude_categories=["Cs", "Zs", "Cc"]), min_size=1, max_size=9), max_size=12)
 
 
+@settings(deadline=None)
 @given(texts, st.lists(st.booleans(), max_size=80), st.integers(0, 10_000))
 def test_words_follow_each_other_inside_the_stretch(texts: list[str], loud: list[bool], first_block: int) -> None:
     text = " ".join(texts)

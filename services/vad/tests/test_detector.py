@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from natter_vad.detector import Detection, Detector, DetectorEvent, DetectorSettings
 from natter_vad.silero import WINDOW_SAMPLES
@@ -133,9 +133,10 @@ any_settings = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(any_settings, st.lists(step, max_size=60))  # type: ignore[arg-type]
-def test_events_alternate_and_name_true_samples(settings: DetectorSettings, steps: list[tuple[str, object]]) -> None:
-    detector = Detector(settings)
+def test_events_alternate_and_name_true_samples(chosen: DetectorSettings, steps: list[tuple[str, object]]) -> None:
+    detector = Detector(chosen)
     heard: dict[int, float] = {}
     found: list[tuple[Detection, bool]] = []
     for name, value in steps:
@@ -163,13 +164,13 @@ def test_events_alternate_and_name_true_samples(settings: DetectorSettings, step
         if detection.event in {ONSET, RESUME}:
             assert not speaking
             speaking, spoke, start = True, False, detection.sample
-            assert heard[start] >= settings.threshold
-            assert heard[start + WINDOW_SAMPLES] >= settings.threshold
+            assert heard[start] >= chosen.threshold
+            assert heard[start + WINDOW_SAMPLES] >= chosen.threshold
         elif detection.event is SPEECH:
             assert speaking
             assert not spoke
             assert detection.sample == start
-            assert decided - start >= settings.min_speech_duration_ms * 16
+            assert decided - start >= chosen.min_speech_duration_ms * 16
             spoke = True
         else:
             assert speaking
@@ -177,7 +178,7 @@ def test_events_alternate_and_name_true_samples(settings: DetectorSettings, step
             speaking = False
             assert start < detection.sample <= decided
             last = detection.sample - WINDOW_SAMPLES
-            assert heard[last] >= settings.threshold - 0.1501
+            assert heard[last] >= chosen.threshold - 0.1501
             if not stalled:
-                assert decided - detection.sample >= settings.min_silence_duration_ms * 16
+                assert decided - detection.sample >= chosen.min_silence_duration_ms * 16
     assert speaking == detector.speaking

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from natter_vad.silero import WINDOW_SAMPLES
 from natter_vad.windows import Piece, Quiet, Window, Windower
@@ -81,6 +81,7 @@ def test_bad_frames_are_refused() -> None:
 frames = st.lists(st.tuples(st.integers(0, LENGTH), st.integers(0, 900), st.booleans()), max_size=30)
 
 
+@settings(deadline=None)
 @given(frames, st.integers(0, 1_000))
 def test_pieces_cover_everything_once_and_hold_what_came(frames: list[tuple[int, int, bool]], start: int) -> None:
     windower = Windower()
