@@ -11,7 +11,7 @@ from natter_common.worker import Input, Outlet, StageDefinition, run_worker
 from natter_proto import Lease, Stage
 
 from natter_llm.provider import LlmProvider
-from natter_llm.registry import installed, start_all
+from natter_llm.registry import NoProviderError, installed, start_all
 from natter_llm.session import LlmSession
 
 # Twice the prompt caches that the built-in model keeps: of callers in conversation few wait for a reply at once.
@@ -26,7 +26,10 @@ class LlmSettings(WorkerSettings):
 
 async def load(service: Service) -> StageDefinition:
     """Start every provider that can be had; the built-in one loads its model."""
-    return define(await start_all(installed(), service.log))
+    try:
+        return define(await start_all(installed(), service.log))
+    except NoProviderError as error:
+        raise SystemExit(f"natter-llm: {error}") from error
 
 
 def define(providers: Mapping[str, LlmProvider]) -> StageDefinition:

@@ -11,7 +11,7 @@ from natter_common.worker import Input, Outlet, StageDefinition, run_worker
 from natter_proto import Lease, Stage
 
 from natter_tts.provider import TtsProvider
-from natter_tts.registry import installed, start_all
+from natter_tts.registry import NoProviderError, installed, start_all
 from natter_tts.session import TtsSession
 
 # The built-in voice takes 1 % of the time that it speaks, but whoever comes while it works waits up to 100 ms.
@@ -26,7 +26,10 @@ class TtsWorkerSettings(WorkerSettings):
 
 async def load(service: Service) -> StageDefinition:
     """Start every provider that can be had; the built-in one loads its model."""
-    return define(await start_all(installed(), service.log))
+    try:
+        return define(await start_all(installed(), service.log))
+    except NoProviderError as error:
+        raise SystemExit(f"natter-tts: {error}") from error
 
 
 def define(providers: Mapping[str, TtsProvider]) -> StageDefinition:
