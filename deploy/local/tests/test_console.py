@@ -1,0 +1,50 @@
+"""Lines on the terminal."""
+
+import io
+
+import pytest
+from natter_local.console import Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class ClosedPipe(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_prefixes_are_aligned() -> None:
+    out = io.StringIO()
+    console = Console(out, ("gateway", "stt"))
+    console.on_line("stt", "a")
+    console.on_line("gateway", "b")
+    console.on_event("stt", "ready")
+    assert out.getvalue() == "stt     | a\ngateway | b\nnatter  | stt: ready\n"
+
+
+def test_colours_on_a_terminal_unless_unwanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = Terminal()
+    Console(coloured, ("stt",)).on_line("stt", "a")
+    assert coloured.getvalue() == "\x1b[36mstt    | \x1b[0ma\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = Terminal()
+    Console(plain, ("stt",)).on_line("stt", "a")
+    assert plain.getvalue() == "stt    | a\n"
+
+
+def test_the_brokers_chatter_is_left_out() -> None:
+    out = io.StringIO()
+    console = Console(out, ("nats",))
+    console.on_line("nats", "[1] 2026/11/23 02:00:00 [INF] Server is ready")
+    console.on_line("nats", "[1] 2026/11/23 02:00:00 [ERR] disk full")
+    assert out.getvalue() == "nats   | [1] 2026/11/23 02:00:00 [ERR] disk full\n"
+
+
+def test_a_reader_that_is_gone_stops_nothing() -> None:
+    console = Console(ClosedPipe(), ("stt",))
+    console.on_line("stt", "a")
+    console.say("b")

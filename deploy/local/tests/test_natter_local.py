@@ -1,0 +1,144 @@
+"""The console script, with fake services beside a Python of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+from natter_local.ports import free_port, next_free
+
+LIMIT_S = 20.0
+
+
+@asynccontextmanager
+async def running(python: Path, **env: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """`natter-local` in an empty folder with bots; killed at the end."""
+    cwd = python.parents[2]
+    (cwd / "bots").mkdir(exist_ok=True)
+    base = {key: value for key, value in os.environ.items() if not key.startswith(("NATTER_", "NATS_", "FAST_API"))}
+    process = await asyncio.create_subprocess_exec(
+        *(str(python), "-m", "natter_local.main"),
+        cwd=cwd,
+        env={**base, **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def read_until(process: asyncio.subprocess.Process, text: str) -> str:
+    assert process.stdout is not None
+    seen = ""
+    while text not in seen:
+        line = await process.stdout.readline()
+        assert line, seen
+        seen += line.decode()
+    return seen
+
+
+async def read_rest(process: asyncio.subprocess.Process) -> tuple[str, int]:
+    assert process.stdout is not None
+    return (await process.stdout.read()).decode(), await process.wait()
+
+
+async def test_up_with_the_address_and_down_with_ctrl_c(fake_python: Path) -> None:
+    port = free_port()
+    async with running(fake_python, FAST_API_PORT=str(port)) as process:
+        seen = await read_until(process, "https only")
+        assert f"Natter is up: http://127.0.0.1:{port}\n" in seen
+        assert "  Ann runs on:\n    vad: built-in vad\n    stt: built-in stt (English; " in seen
+        assert "stt     | hello from" in seen
+        assert "\x1b" not in seen
+        services = json.loads((fake_python.parents[2] / "var/run/services.json").read_text())
+        assert list(services) == ["gateway", "vad", "stt", "llm", "tts", "nats"]
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) == 6
+        process.send_signal(signal.SIGINT)
+        rest, code = await read_rest(process)
+    assert code == 0, rest
+    goodbyes = [line.split()[0] for line in rest.splitlines() if line.endswith("goodbye")]
+    assert goodbyes[0] == "gateway"
+    assert sorted(goodbyes) == ["gateway", "llm", "stt", "tts", "vad"]
+    assert not any(child.is_running() for child in children)
+    assert not (fake_python.parents[2] / "var/run/services.json").exists()
+
+
+async def test_sigterm_while_models_load(fake_python: Path) -> None:
+    async with running(fake_python, FAST_API_PORT=str(free_port()), FAKE_MODE="never") as process:
+        await read_until(process, "loading models")
+        process.send_signal(signal.SIGTERM)
+        rest, code = await read_rest(process)
+    assert code == 0, rest
+    assert "stopped" in rest
+
+
+async def test_a_second_ctrl_c_does_not_wait(fake_python: Path) -> None:
+    async with running(
+        fake_python, FAST_API_PORT=str(free_port()), FAKE_MODE="stubborn", NATTER_DRAIN_S="600"
+    ) as process:
+        await read_until(process, "https only")
+        process.send_signal(signal.SIGINT)
+        await read_until(process, "stopping")
+        process.send_signal(signal.SIGINT)
+        rest, code = await read_rest(process)
+    assert code == 130, rest
+
+
+async def test_a_service_that_can_not_start_is_explained(fake_python: Path) -> None:
+    async with running(fake_python, FAST_API_PORT=str(free_port()), FAKE_MODE="die") as process:
+        rest, code = await read_rest(process)
+    assert code == 1
+    assert "Natter can't go on." in rest
+    assert "5 times in a row, and was never ready" in rest
+    assert "no model here" in rest
+
+
+async def test_the_chosen_port_is_taken(fake_python: Path) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with running(fake_python, FAST_API_PORT=str(port)) as process:
+            rest, code = await read_rest(process)
+    assert code == 1
+    assert f"port {port} (FAST_API_PORT) is taken" in rest
+
+
+async def test_settings_come_from_the_env_file_too(fake_python: Path) -> None:
+    port = free_port()
+    cwd = fake_python.parents[2]
+    (cwd / ".env").write_text(
+        f"FAST_API_PORT={port}\nNATTER_LOG_FILE=logs/natter.log\nNATTER_SERVICES_FILE=here.json\n"
+    )
+    async with running(fake_python) as process:
+        await read_until(process, f"Natter is up: http://127.0.0.1:{port}\n")
+        services = json.loads((cwd / "here.json").read_text())
+        env = psutil.Process(services["stt"]["pid"]).environ()
+        assert env["NATTER_LOG_FILE"] == str(cwd / "logs" / "natter-stt.log")
+        assert env["NATTER_LOG_FORMAT"] == "console"
+        assert env["NATTER_BOTS_DIR"] == str(cwd / "bots")
+        process.send_signal(signal.SIGTERM)
+        _, code = await read_rest(process)
+    assert code == 0
+
+
+async def test_bad_settings_are_named(fake_python: Path) -> None:
+    async with running(fake_python, FAST_API_PORT="http") as process:
+        rest, code = await read_rest(process)
+    assert code == 1
+    assert "FAST_API_PORT: Input should be a valid integer" in rest
+
+
+def test_the_next_free_port() -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert next_free(port) > port
