@@ -22,7 +22,7 @@ class Utterance:
 
 _CHARACTERS_PER_TOKEN: Final = 3.5
 _TOKENS_PER_MESSAGE: Final = 4
-_KEPT_TURNS: Final = 1
+_KEPT_SHARE: Final = 0.75
 
 
 def estimate_tokens(text: str) -> int:
@@ -35,6 +35,7 @@ class Context:
 
     def __init__(self) -> None:
         self._utterances: list[Utterance] = []
+        self._from_turn = 0
 
     @property
     def utterances(self) -> Sequence[Utterance]:
@@ -56,15 +57,18 @@ class Context:
             self._utterances.append(Utterance(turn, Speaker.ASSISTANT, text.strip()))
 
     def before(self, turn: int, system_prompt: str, max_tokens: int) -> list[Utterance]:
-        """What precedes `turn`; the oldest turns are left out to fit `max_tokens`, prompt and latest turn stay."""
-        earlier = [utterance for utterance in self._utterances if utterance.turn < turn]
+        """What precedes `turn`; the oldest turns are left out to fit `max_tokens`, prompt and latest turn stay.
+
+        Once over the budget, turns go until a quarter of it is free: providers cache a prompt's beginning, and a
+        context that lost a turn each time would never begin the same twice.
+        """
         budget = max_tokens - estimate_tokens(system_prompt)
-        turns = sorted({utterance.turn for utterance in earlier}, reverse=True)
-        kept: set[int] = set()
-        for position, number in enumerate(turns):
-            cost = sum(estimate_tokens(utterance.text) for utterance in earlier if utterance.turn == number)
-            if position >= _KEPT_TURNS and cost > budget:
-                break
-            budget -= cost
-            kept.add(number)
-        return [utterance for utterance in earlier if utterance.turn in kept]
+        turns = sorted({utterance.turn for utterance in self._utterances if self._from_turn <= utterance.turn < turn})
+        if self._cost(turns) > budget:
+            while len(turns) > 1 and self._cost(turns) > budget * _KEPT_SHARE:
+                del turns[0]
+            self._from_turn = turns[0] if turns else turn
+        return [utterance for utterance in self._utterances if utterance.turn in turns]
+
+    def _cost(self, turns: Sequence[int]) -> int:
+        return sum(estimate_tokens(utterance.text) for utterance in self._utterances if utterance.turn in turns)

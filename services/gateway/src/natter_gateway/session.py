@@ -300,7 +300,7 @@ class Session:
     def _on_voice_frame(self, frame: PoppedFrame, at_s: float) -> None:
         try:
             self.conductor.on_frame(frame, at_s)
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged whole
             # aiortc's sender would end here without a word, and the caller would hear silence for good.
             self._log.exception("conductor failed")
             self._page.error("Something went wrong here. Please call again.", fatal=True)

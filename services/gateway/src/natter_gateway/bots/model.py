@@ -173,6 +173,7 @@ class Bot(_Section):
                 }
             case Stage.STAGE_LLM:
                 return {
+                    "prompt": self.prompt_for(provider),
                     "model": self.llm.model if own else None,
                     "temperature": self.llm.temperature,
                     "max_tokens": self.llm.max_tokens,

@@ -5,7 +5,6 @@ Everything here runs in plain functions on the event loop and never waits; frame
 
 import asyncio
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from natter_common.logs import Log
@@ -25,10 +24,12 @@ from natter_proto import (
 from natter_proto import Header as FrameHeader
 
 from natter_gateway.bots.model import Bot
-from natter_gateway.conductor.frames import CallerSpeech, FrameWriter, LivingAttempt
+from natter_gateway.conductor.caller_audio import CallerAudio
+from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.turn_latency import TurnLatencyMeter
 from natter_gateway.context import Context
-from natter_gateway.latency import LatencyMarks, Mark
+from natter_gateway.latency import Mark
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.playout import Playout, PlayoutOrderError, PlayoutOverflowError, PoppedFrame, SegmentFinished
 from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
@@ -50,7 +51,7 @@ from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
 from natter_gateway.turns.machine import TurnMachine, TurnSettings
-from natter_gateway.turns.states import Pausing, Quiet, Stirring, Talking, Thinking
+from natter_gateway.turns.states import Pausing, Thinking
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 _SPEECH_EVENTS: Final = {
@@ -89,11 +90,8 @@ class Conductor:
         self._reply: HeardReply | None = None
         self._granted = 0
         self._next_segment_id = 1
-        self._turn_from_sample = 0
-        self._speech_to_sample = 0
-        self._closed_through_sample = 0
-        self._asked_final = (0, 0)
-        self._latency: LatencyMarks | None = None
+        self._audio = CallerAudio()
+        self._latency = TurnLatencyMeter(page, metrics, log)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_s = 0.0
         self._ended = False
@@ -131,30 +129,26 @@ class Conductor:
         self.publish_state()
         caller = self._machine.caller
         if lease.stage == Stage.STAGE_STT and isinstance(caller, Pausing) and not caller.closed:
-            self._frames.finalize(*self._asked_final)
+            self._frames.finalize(*self._audio.asked_final)
 
     @property
     def replay_from_sample(self) -> int | None:
         """Where a new vad or stt worker has to begin to read; None: with what comes now."""
-        caller = self._machine.caller
-        if isinstance(caller, (Talking, Stirring, Pausing)):
-            return max(self._turn_from_sample, self._closed_through_sample)
-        return None
+        return self._audio.replay_from_sample(self._machine.caller)
 
     def on_speech(self, frame: Speech) -> None:
         if self._stale(Stage.STAGE_VAD, frame.header):
             return
         match frame.event:
             case SpeechEvent.SPEECH_EVENT_PAUSE:
-                self._speech_to_sample = frame.sample
+                self._audio.speech_to_sample = frame.sample
                 self.handle(ev.Paused(frame.sample, frame.through_sample, frame.probability))
             case SpeechEvent.SPEECH_EVENT_FALSE_ONSET:
                 self.handle(ev.OnsetFaded())
             case _:
                 event = _SPEECH_EVENTS.get(frame.event)
                 if event is not None:
-                    if isinstance(self._machine.caller, Quiet):
-                        self._turn_from_sample = frame.sample
+                    self._audio.on_speech(frame.sample, self._machine.caller)
                     self.handle(event(frame.sample))
 
     def on_transcript(self, frame: Transcript) -> None:
@@ -162,7 +156,7 @@ class Conductor:
             return
         text = " ".join(word.text for word in frame.words)
         if frame.final:
-            self._closed_through_sample = max(self._closed_through_sample, frame.through_sample)
+            self._audio.on_final(frame.through_sample)
         self.handle(ev.Recognised(text, frame.final, frame.finalize_id))
 
     def on_reply(self, frame: Reply) -> None:
@@ -175,11 +169,11 @@ class Conductor:
         self.handle(ev.ReplyProgress(key))
         match frame.kind:
             case ReplyKind.REPLY_KIND_DELTA:
-                self._mark(Mark.MODEL)
+                self._latency.mark(Mark.MODEL, self._now_ms())
                 self._page.model_text(frame.text)
             case ReplyKind.REPLY_KIND_SEGMENT:
-                self._mark(Mark.MODEL)
-                self._mark(Mark.TEXT)
+                self._latency.mark(Mark.MODEL, self._now_ms())
+                self._latency.mark(Mark.TEXT, self._now_ms())
                 self._notify(reply.add_segment(frame.header.segment, frame.text, frame.spoken))
                 self._grant()
             case ReplyKind.REPLY_KIND_END:
@@ -219,7 +213,7 @@ class Conductor:
             reply.add_words(header.segment, words)
         try:
             if audio.data:
-                self._mark(Mark.VOICE)
+                self._latency.mark(Mark.VOICE, self._now_ms())
                 self._page.voice_arrived()
                 self.playout.push(segment_key, audio.data, audio.first_sample)
             if audio.end:
@@ -237,8 +231,8 @@ class Conductor:
             return
         at_ms = at_s * 1000
         if frame.spans:
-            if self._latency is not None and frame.audible:
-                self._first_audible(at_ms)
+            if self._latency.waiting and frame.audible:
+                self._latency.audible(at_ms)
             if isinstance(self._machine.bot, Thinking):
                 self.handle(ev.ReplyAudible(reply.key))
         for event in frame.events:
@@ -258,12 +252,7 @@ class Conductor:
 
     def publish_state(self) -> None:
         """Say what is current: after each change of leases too."""
-        caller = self._machine.caller
-        match caller:
-            case Talking() | Stirring():
-                speech = CallerSpeech(speaking=True, from_sample=caller.sample, to_sample=0)
-            case _:
-                speech = CallerSpeech(speaking=False, from_sample=0, to_sample=self._speech_to_sample)
+        speech = self._audio.speech(self._machine.caller)
         living: LivingAttempt | None = None
         if self._machine.living is not None and self._reply is not None:
             self._granted = self._reply.granted
@@ -294,8 +283,8 @@ class Conductor:
                 self._adopt_attempt()
                 self.publish_state()
             case act.AskFinal():
-                self._asked_final = (action.finalize_id, action.through_sample)
-                self._frames.finalize(*self._asked_final)
+                self._audio.asked_final = (action.finalize_id, action.through_sample)
+                self._frames.finalize(*self._audio.asked_final)
             case act.HoldVoice():
                 self.playout.hold()
                 self._say_held(held=True)
@@ -333,12 +322,10 @@ class Conductor:
     def _commit_user(self, action: act.CommitUser) -> None:
         self.context.add_user(action.turn, action.text)
         self._page.user_message(action.text)
-        speech_end_ms = self._clock.time_ms(self._speech_to_sample)
-        self._latency = None
+        self._latency.forget()
+        speech_end_ms = self._clock.time_ms(self._audio.speech_to_sample)
         if speech_end_ms is not None and action.silence_met_at_ms is not None:
-            self._latency = LatencyMarks(action.turn, speech_end_ms)
-            self._latency.mark(Mark.ENDPOINTING, action.silence_met_at_ms)
-            self._latency.mark(Mark.TRANSCRIPTION, self._now_ms())
+            self._latency.begin(action.turn, speech_end_ms, action.silence_met_at_ms, self._now_ms())
 
     def _start_attempt(self, action: act.StartAttempt) -> None:
         self._page.model_started()
@@ -360,7 +347,7 @@ class Conductor:
 
     def _end_attempt(self, action: act.EndAttempt) -> None:
         reply, self._reply = self._reply, None
-        self._latency = None
+        self._latency.forget()
         if reply is None or reply.key != action.key:
             return
         self._next_segment_id = reply.next_segment_id
@@ -389,26 +376,6 @@ class Conductor:
         """Let tts go on when playout has come near enough."""
         if self._reply is not None and self._reply.granted != self._granted:
             self.publish_state()
-
-    def _first_audible(self, at_ms: float) -> None:
-        if self._latency is None:
-            return
-        self._latency.mark(Mark.PLAYOUT, at_ms)
-        latency = self._latency.result()
-        self._latency = None
-        if latency is not None:
-            self._page.latency(latency)
-            observe_latency(self._metrics, latency.contributions_ms)
-            self._log.info(
-                "turn answered",
-                turn=latency.turn,
-                total_ms=round(latency.total_ms),
-                **{f"{mark.value}_ms": round(value) for mark, value in latency.contributions_ms.items()},
-            )
-
-    def _mark(self, mark: Mark) -> None:
-        if self._latency is not None and not self._latency.has(mark):
-            self._latency.mark(mark, self._now_ms())
 
     def _living_reply(self, key: AttemptKey, kind: str) -> HeardReply | None:
         if self._reply is None or key != self._reply.key or key != self._machine.living:
@@ -458,10 +425,3 @@ class Conductor:
         if self._reply is not None:
             self._notify(self._reply.advance(self._now_ms()))
         self.handle(ev.Tick())
-
-
-def observe_latency(metrics: Metrics, contributions_ms: Mapping[Mark, float]) -> None:
-    """Put a turn's latency into the gateway's histogram, each contribution and the whole."""
-    for mark, value_ms in contributions_ms.items():
-        metrics.stage_latency.labels("gateway", "turn", mark.value).observe(value_ms / 1000)
-    metrics.stage_latency.labels("gateway", "turn", "voice_to_voice").observe(sum(contributions_ms.values()) / 1000)

@@ -1,0 +1,37 @@
+"""Which mic samples the caller's turn lies in: for recognition, for replay to a new worker, for latency."""
+
+from natter_gateway.conductor.frames import CallerSpeech
+from natter_gateway.turns.states import CallerState, Pausing, Quiet, Stirring, Talking
+
+
+class CallerAudio:
+    """Sample numbers at 16 kHz, as detection and recognition report them."""
+
+    def __init__(self) -> None:
+        self.speech_to_sample = 0
+        """End of the last speech window before a pause."""
+        self.asked_final: tuple[int, int] = (0, 0)
+        """The last finalize request: its id, and the sample to close through."""
+        self._turn_from_sample = 0
+        self._closed_through_sample = 0
+
+    def on_speech(self, sample: int, caller: CallerState) -> None:
+        """Speech begins at `sample`, while the caller was as `caller` says."""
+        if isinstance(caller, Quiet):
+            self._turn_from_sample = sample
+
+    def on_final(self, through_sample: int) -> None:
+        """Recognition has closed everything before."""
+        self._closed_through_sample = max(self._closed_through_sample, through_sample)
+
+    def speech(self, caller: CallerState) -> CallerSpeech:
+        """What recognition has to know now."""
+        if isinstance(caller, (Talking, Stirring)):
+            return CallerSpeech(speaking=True, from_sample=caller.sample, to_sample=0)
+        return CallerSpeech(speaking=False, from_sample=0, to_sample=self.speech_to_sample)
+
+    def replay_from_sample(self, caller: CallerState) -> int | None:
+        """Where a new vad or stt worker has to begin to read; None: with what comes now."""
+        if isinstance(caller, (Talking, Stirring, Pausing)):
+            return max(self._turn_from_sample, self._closed_through_sample)
+        return None

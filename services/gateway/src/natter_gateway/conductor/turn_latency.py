@@ -1,0 +1,61 @@
+"""Latency of the turn that is being answered: marks as they come, told once the answer is heard."""
+
+from typing import Final
+
+from natter_common.logs import Log
+from natter_common.metrics import Metrics
+
+from natter_gateway.conductor.page import Page
+from natter_gateway.latency import LatencyMarks, Mark, TurnLatency
+
+
+class TurnLatencyMeter:
+    """At most one turn is being measured; a turn that is never answered aloud is forgotten."""
+
+    def __init__(self, page: Page, metrics: Metrics, log: Log) -> None:
+        self._page: Final = page
+        self._metrics: Final = metrics
+        self._log: Final = log
+        self._marks: LatencyMarks | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the first audible frame is still to come."""
+        return self._marks is not None
+
+    def begin(self, turn: int, speech_end_ms: float, silence_met_at_ms: float, now_ms: float) -> None:
+        """A spoken turn's text is accepted."""
+        self._marks = LatencyMarks(turn, speech_end_ms)
+        self._marks.mark(Mark.ENDPOINTING, silence_met_at_ms)
+        self._marks.mark(Mark.TRANSCRIPTION, now_ms)
+
+    def forget(self) -> None:
+        """The turn ended without an audible answer, or none is measured."""
+        self._marks = None
+
+    def mark(self, mark: Mark, now_ms: float) -> None:
+        if self._marks is not None and not self._marks.has(mark):
+            self._marks.mark(mark, now_ms)
+
+    def audible(self, at_ms: float) -> None:
+        """The first audible frame is given to RTP: tell the page, the histogram and the log."""
+        if self._marks is None:
+            return
+        self._marks.mark(Mark.PLAYOUT, at_ms)
+        latency = self._marks.result()
+        self._marks = None
+        if latency is not None:
+            self._tell(latency)
+
+    def _tell(self, latency: TurnLatency) -> None:
+        self._page.latency(latency)
+        histogram = self._metrics.stage_latency
+        for mark, value_ms in latency.contributions_ms.items():
+            histogram.labels("gateway", "turn", mark.value).observe(value_ms / 1000)
+        histogram.labels("gateway", "turn", "voice_to_voice").observe(latency.total_ms / 1000)
+        self._log.info(
+            "turn answered",
+            turn=latency.turn,
+            total_ms=round(latency.total_ms),
+            **{f"{mark.value}_ms": round(value) for mark, value in latency.contributions_ms.items()},
+        )

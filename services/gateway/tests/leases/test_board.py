@@ -1,0 +1,49 @@
+"""Which leases are lost, in virtual time."""
+
+from natter_gateway.leases.board import GRANT_GRACE_S, LATE_S, HeldLease, LeaseBoard
+from natter_proto import Held, Stage
+
+
+def lease(session: str = "a", epoch: int = 1, worker: str = "w") -> HeldLease:
+    return HeldLease(session, Stage.STAGE_STT, 1, epoch, worker, "local", "Moonshine")
+
+
+def held(*leases: HeldLease) -> list[Held]:
+    return [Held(session=item.session, stage=item.stage, term=item.term, epoch=item.epoch) for item in leases]
+
+
+def test_a_lease_that_its_worker_does_not_list_is_lost() -> None:
+    board = LeaseBoard()
+    board.add(lease("a"), 0.0)
+    board.add(lease("b"), 0.0)
+    assert board.on_worker_beat("w", held(lease("a")), GRANT_GRACE_S + 0.1) == [lease("b")]
+
+
+def test_a_beat_that_may_be_older_than_the_lease_loses_nothing() -> None:
+    board = LeaseBoard()
+    board.add(lease("a"), 10.0)
+    assert board.on_worker_beat("w", [], 10.0 + GRANT_GRACE_S / 2) == []
+
+
+def test_a_silent_worker_is_asked_and_forgiven_when_it_answers() -> None:
+    board = LeaseBoard()
+    board.add(lease("a"), 0.0)
+    assert board.late(LATE_S) == []
+    assert board.late(LATE_S + 0.1) == ["w"]
+    board.on_alive("w", LATE_S + 0.1)
+    assert board.late(LATE_S + 0.2) == []
+
+
+def test_gateways_beats_list_what_is_held_by_worker() -> None:
+    board = LeaseBoard()
+    board.add(lease("a"), 0.0)
+    board.add(lease("b", worker="v"), 0.0)
+    assert board.beats() == {"w": [lease("a")], "v": [lease("b", worker="v")]}
+    board.remove(lease("a"))
+    assert board.beats() == {"v": [lease("b", worker="v")]}
+    assert board.leases_of("w") == []
+    assert len(board) == 1
+
+
+def test_beats_of_strangers_are_ignored() -> None:
+    assert LeaseBoard().on_worker_beat("stranger", held(lease()), 0.0) == []
