@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, TypeVar
@@ -41,9 +41,13 @@ def run_service(
     settings_type: type[SettingsT],
     body: Callable[[Service, SettingsT], Awaitable[None]],
     description: str,
+    arguments: Sequence[str] | None = None,
 ) -> None:
-    """Entry point of a console script. Exits with a sentence on settings that can't be."""
-    settings = _read_settings(name, settings_type, description)
+    """Entry point of a console script. Exits with a sentence on settings that can't be.
+
+    `arguments`: of the command line; None takes the process's own.
+    """
+    settings = _read_settings(name, settings_type, description, arguments)
     log = configure_logs(name, settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(name, settings, body, log))
@@ -84,7 +88,9 @@ STOP_GRACE_S: Final = 30.0
 """A service leaves this long after SIGTERM, whatever is still going on."""
 
 
-def _read_settings(name: str, settings_type: type[SettingsT], description: str) -> SettingsT:
+def _read_settings(
+    name: str, settings_type: type[SettingsT], description: str, arguments: Sequence[str] | None
+) -> SettingsT:
     fields = settings_type.model_fields
     lines = [f"  {_variable(key)} (default: {field.default})" for key, field in fields.items()]
     parser = argparse.ArgumentParser(
@@ -94,7 +100,7 @@ def _read_settings(name: str, settings_type: type[SettingsT], description: str) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version(f"natter-{name}"))
-    parser.parse_args()
+    parser.parse_args(arguments)
     try:
         settings = settings_type()
         RealmSubjects(settings.realm)
