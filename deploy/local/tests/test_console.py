@@ -36,6 +36,18 @@ def test_colours_on_a_terminal_unless_unwanted(monkeypatch: pytest.MonkeyPatch) 
     assert plain.getvalue() == "stt    | a\n"
 
 
+def test_log_lines_lose_what_the_prefix_says_already() -> None:
+    out = io.StringIO()
+    console = Console(out, ("vad",))
+    line = "2026-11-23T02:34:56.213025Z [info     ] lease taken  process=5e9535446a32d3f7 service=vad"
+    line += " session=s1 trace_id=- turn=-"
+    console.on_line("vad", line)
+    console.on_line("vad", "Traceback service=vad turn=-")
+    assert out.getvalue() == (
+        "vad    | 02:34:56.213 [info     ] lease taken session=s1\nvad    | Traceback service=vad turn=-\n"
+    )
+
+
 def test_the_brokers_chatter_is_left_out() -> None:
     out = io.StringIO()
     console = Console(out, ("nats",))

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from natter_local.ready import http_get, tcp_ready
+from natter_local.ready import READY, http_get, tcp_ready
 from natter_local.system import LocalOptions, LocalSystem, StartError
 
 Fakes = Callable[..., dict[str, Sequence[str]]]
@@ -83,7 +83,7 @@ async def test_the_broker_is_started_again_too(tmp_path: Path, fakes: Fakes) -> 
         await broker.kill(signal.SIGKILL)
         await broker.wait_ready()
         assert broker.url == url
-        assert await tcp_ready(url) == ""
+        assert await tcp_ready(url) == READY
 
 
 async def test_restart_is_orderly_and_one_after_another(tmp_path: Path, fakes: Fakes) -> None:

@@ -57,7 +57,7 @@ async def test_up_with_the_address_and_down_with_ctrl_c(fake_python: Path) -> No
     async with running(fake_python, FAST_API_PORT=str(port)) as process:
         seen = await read_until(process, "https only")
         assert f"Natter is up: http://127.0.0.1:{port}\n" in seen
-        assert "  Ann runs on:\n    vad: built-in vad\n    stt: built-in stt (English; " in seen
+        assert "  Ann runs on:\n    vad: built-in vad\n    stt: built-in stt (good at " in seen
         assert "stt     | hello from" in seen
         assert "\x1b" not in seen
         services = json.loads((fake_python.parents[2] / "var/run/services.json").read_text())

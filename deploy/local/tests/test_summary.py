@@ -16,10 +16,10 @@ def test_the_default_bots_stages_with_their_limits() -> None:
     answer = {"bots": [{"id": "a", "name": "A"}, {"id": "b", "name": "B", "default": True, "stages": stages}]}
     name, lines = default_bot(json.dumps(answer).encode())
     assert name == "B"
-    assert lines[0] == StageLine("vad", "Silero VAD 6.2", "")
-    assert lines[1] == StageLine("stt", "deepgram", "")
+    assert lines[0] == StageLine("vad", "local", "Silero VAD 6.2", "")
+    assert lines[1] == StageLine("stt", "deepgram", "deepgram", "")
     assert lines[2].limits
-    assert lines[3] == StageLine("tts", "no worker with room", "")
+    assert lines[3] == StageLine("tts", "", "no worker with room", "")
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b'{"bots": []}', b'{"bots": null}'])

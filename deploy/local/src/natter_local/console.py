@@ -14,6 +14,9 @@ _DIM: Final = 2
 _RED: Final = 31
 # nats-server says a page about itself at each start; only what is wrong matters here.
 _NATS_WORTH: Final = re.compile(r"\[(WRN|ERR|FTL)\]")
+# Fields that a service's console lines carry for programs: the prefix says the service, and `-` says nothing.
+_NOISE: Final = re.compile(r"\s+(?:service=\S+|process=[0-9a-f]{16}|(?:session|turn|trace_id)=-)(?=\s|$)")
+_TIMESTAMP: Final = re.compile(r"^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d\.\d{3})\d*Z ")
 
 
 class Console:
@@ -30,7 +33,8 @@ class Console:
     def on_line(self, name: str, line: str) -> None:
         if name == NATS and not _NATS_WORTH.search(line):
             return
-        self._write(f"{self._prefix(name)}{line}")
+        plain = _TIMESTAMP.sub(r"\1 ", line)
+        self._write(f"{self._prefix(name)}{_NOISE.sub('', plain) if plain != line else line}")
 
     def on_event(self, name: str, words: str) -> None:
         """What the runner has to say about a process."""

@@ -18,7 +18,7 @@ from natter_local.console import Console
 from natter_local.ports import NoPortError, is_free, next_free
 from natter_local.ready import http_get
 from natter_local.settings import DEFAULT_PORT, LocalSettings, project_root, read_settings
-from natter_local.summary import default_bot
+from natter_local.summary import ALL_LOCAL, default_bot
 from natter_local.system import NATS, SERVICES, LocalOptions, LocalSystem, StartError
 
 _FAILED: Final = 1
@@ -184,6 +184,8 @@ async def _welcome(system: LocalSystem, console: Console) -> str:
         for stage in stages:
             limits = f" {console.dim(f'({stage.limits})')}" if stage.limits else ""
             lines.append(f"    {stage.stage}: {stage.uses}{limits}")
+        if all(stage.provider == "local" for stage in stages):
+            lines.append(f"  {ALL_LOCAL}")
         lines.append("")
     lines += ["  Open it in a browser on this machine: others give a page the microphone over https only.", ""]
     return "\n".join(lines)

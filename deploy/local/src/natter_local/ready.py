@@ -43,7 +43,7 @@ async def tcp_ready(url: str) -> str:
             continue
         writer.close()
         return READY
-    return f"waiting for {url}"
+    return STARTING
 
 
 async def http_get(url: str) -> tuple[int, bytes]:

@@ -6,18 +6,23 @@ from typing import Any, Final, cast
 
 STAGES: Final = ("vad", "stt", "llm", "tts")
 _LIMITS: Final = {
-    ("stt", "local"): "English; good at clear sentences, less so at names and in noise",
-    ("llm", "local"): "it chats, knows little and makes things up; larger models come with a later version",
-    ("tts", "local"): "one voice, English",
+    ("stt", "local"): "good at clear sentences, less so at names and in noise",
+    ("llm", "local"): "it chats, knows little and makes things up",
+    ("tts", "local"): "one voice",
 }
-"""What is worth knowing of a provider beyond its own words, and what would be better."""
+"""What is worth knowing of a provider beyond its own words."""
+ALL_LOCAL: Final = (
+    "All of it runs on this machine, without a key. Providers of larger models come with a later version."
+)
+"""What would be better than the built-in models."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageLine:
-    """One stage: what it uses, and its limits (may be empty)."""
+    """One stage: its provider, in words what it uses, and its limits (may be empty)."""
 
     stage: str
+    provider: str
     uses: str
     limits: str
 
@@ -36,8 +41,9 @@ def default_bot(answer: bytes) -> tuple[str, list[StageLine]]:
 def _stage_line(stage: str, fields: dict[str, Any]) -> StageLine:
     provider = fields.get("provider")
     if not provider:
-        return StageLine(stage, str(fields.get("detail") or "nobody serves this now"), "")
-    return StageLine(stage, str(fields.get("detail") or provider), _LIMITS.get((stage, str(provider)), ""))
+        return StageLine(stage, "", str(fields.get("detail") or "nobody serves this now"), "")
+    name = str(provider)
+    return StageLine(stage, name, str(fields.get("detail") or name), _LIMITS.get((stage, name), ""))
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 from natter_local.broker import broker_command, broker_url
 from natter_local.logfiles import LogFiles
-from natter_local.ready import http_ready, tcp_ready
+from natter_local.ready import READY, http_ready, tcp_ready
 from natter_local.services_file import ServicesFile
 from natter_local.supervised import GaveUpError, Plan, Supervised, Watcher
 
@@ -218,12 +218,10 @@ class LocalSystem:
         await self._broker.wait_ready()
 
     async def _wait_for_broker(self, url: str) -> None:
-        said = ""
-        while reason := await tcp_ready(url):
-            if reason != said:
-                self._watcher.on_event(NATS, f"{reason}…")
-                said = reason
-            await asyncio.sleep(0.2)
+        if await tcp_ready(url) != READY:
+            self._watcher.on_event(NATS, f"waiting for {url}…")
+            while await tcp_ready(url) != READY:  # noqa: ASYNC110 - another machine tells no event
+                await asyncio.sleep(0.2)
 
     def _add(self, service: str) -> Supervised:
         name = self._names.next_name(service)
