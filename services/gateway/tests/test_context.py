@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from natter_gateway.context import Context, Speaker, Utterance, estimate_tokens
 
 

@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_gateway.media.playout import Playout
 from natter_gateway.reply import (
     CALLER_BUFFER_MS,

@@ -1,6 +1,7 @@
 """Where sentences and clauses end."""
 
 import pytest
+
 from natter_llm.boundaries import clause_end, forced_end, sentence_end
 
 

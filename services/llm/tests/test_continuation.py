@@ -1,6 +1,7 @@
 """Going on behind a reply that was begun by another worker."""
 
 import pytest
+
 from natter_llm.continuation import RepeatCutter
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 
 import pytest
+
 from natter_llm.local import LocalProvider
 from natter_llm.main import define
 from natter_llm.provider import Delta, End, LlmError, LlmEvent, LlmRequest, ToolCall, ToolCalls, Usage

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+
 from natter_llm.local import LocalProvider
 from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmEvent, LlmRequest
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import pytest_asyncio
-from natter_stt.local import LocalProvider
 from prometheus_client import CollectorRegistry
+
+from natter_stt.local import LocalProvider
 
 Say = Callable[[str], npt.NDArray[np.int16]]
 

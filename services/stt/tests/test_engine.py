@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from natter_stt.local.engine import MAX_WAITING, Engine, Job
 from natter_stt.local.segmenter import JobKind
 from natter_stt.provider import SttError

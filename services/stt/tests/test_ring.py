@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_stt.local.ring import BLOCK_SAMPLES, CAPACITY_SAMPLES, SILENT_DBFS, AudioRing
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_stt.local.segmenter import Action, Cancel, JobKind, Promote, Segmenter, Transcribe
 from natter_stt.provider import Transcript
 

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import structlog
+from prometheus_client import CollectorRegistry
+
 from natter_common.worker import StageDefinition
 from natter_proto import Fault, Stage, Transcript
 from natter_stt.local import LocalProvider
@@ -18,7 +20,6 @@ from natter_stt.main import define
 from natter_stt.provider import Emit, SpeechEnds, StreamSettings, SttError, SttProvider, SttStream
 from natter_stt.registry import installed, start_all
 from natter_testing.stage_harness import StageHarness, new_lease, stage_under_test
-from prometheus_client import CollectorRegistry
 
 SENTENCE = "Can you tell me what time the next train leaves for Boston?"
 MS = 16

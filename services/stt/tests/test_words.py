@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_stt.local.loudness import Stretch, loud_between, quietest_sample
 from natter_stt.local.ring import BLOCK_SAMPLES, AudioRing
 from natter_stt.local.words import is_mistrusted, spread

@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 import numpy as np
 import pytest
+
 from natter_tts.local import LocalProvider
 from natter_tts.provider import SpokenWord, TtsError, TtsSettings, VoiceChunk
 

@@ -1,6 +1,7 @@
 """Text in the signs that the built-in voice knows."""
 
 import pytest
+
 from natter_tts.spoken_text import speakable
 
 

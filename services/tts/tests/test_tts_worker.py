@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+
 from natter_proto import (
     Attempt,
     Codec,

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from natter_tts.words import TimedWord, place_words, share_words, spread_words
 
 WORDS = st.lists(st.sampled_from(["Go", "to", "https://x.org", "😀", "$3.50", "—", "now!", "**so**", "a"]), max_size=12)

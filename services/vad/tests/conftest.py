@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from natter_vad.silero import SileroModel
 
 Speech = Callable[[str], npt.NDArray[np.int16]]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
 from natter_vad.batcher import MAX_PENDING_PIECES, Batcher
 from natter_vad.detector import Detection, Detector, DetectorEvent
 from natter_vad.silero import WINDOW_SAMPLES, Floats, SileroModel, SileroState

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_vad.detector import Detection, Detector, DetectorEvent, DetectorSettings
 from natter_vad.silero import WINDOW_SAMPLES
 

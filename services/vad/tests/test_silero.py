@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from natter_vad.silero import WINDOW_SAMPLES, ModelNotFoundError, SileroModel, SileroState, default_model_path
 
 Speech = Callable[[str], npt.NDArray[np.int16]]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from natter_common.metrics import Metrics
 from natter_common.worker import StageDefinition
 from natter_proto import Speech, SpeechEvent, Stage

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_vad.silero import WINDOW_SAMPLES
 from natter_vad.windows import Piece, Quiet, Window, Windower
 

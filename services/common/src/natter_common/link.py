@@ -16,10 +16,10 @@ from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from natter_proto import MAX_FRAME_BYTES, BadFrameError, decode, encode, last_token
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
+from natter_proto import MAX_FRAME_BYTES, BadFrameError, decode, encode, last_token
 
 FrameT = TypeVar("FrameT", bound=Message)
 Handler = Callable[[Msg], Awaitable[None]]

@@ -4,9 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from natter_proto import MIC_RATE_HZ, Audio, BadFrameError, Mic
-
 from natter_common.link import LinkDownError, NoAnswerError
+from natter_proto import MIC_RATE_HZ, Audio, BadFrameError, Mic
 
 REPLAY_MAX_SAMPLES: Final = 30 * MIC_RATE_HZ
 """The gateway keeps the last 30 s."""

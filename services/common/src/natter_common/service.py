@@ -9,13 +9,13 @@ from importlib.metadata import version
 from typing import Final, TypeVar
 
 import uvloop
-from natter_proto import BadTokenError, RealmSubjects, new_id
 from pydantic import ValidationError
 
 from natter_common.link import NatsLink, open_link
 from natter_common.logs import Log, configure_logs
 from natter_common.metrics import Metrics
 from natter_common.settings import ServiceSettings
+from natter_proto import BadTokenError, RealmSubjects, new_id
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 

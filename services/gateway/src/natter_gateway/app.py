@@ -10,12 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from natter_common.http import HealthProbe, service_routes
-from natter_common.link import LinkDownError
-from natter_common.metrics import Metrics
 from pydantic import AliasChoices, BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from natter_common.http import HealthProbe, service_routes
+from natter_common.link import LinkDownError
+from natter_common.metrics import Metrics
 from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import UnknownBotError
 from natter_gateway.bots.model import Bot

@@ -5,7 +5,6 @@ from collections.abc import Coroutine
 
 from natter_common.http import Health, serve
 from natter_common.service import Service, run_service
-
 from natter_gateway.app import make_app
 from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import BotError, Bots, load_bots

@@ -3,9 +3,8 @@
 from collections import deque
 from typing import Final
 
-from natter_proto import MIC_FRAME_SAMPLES, MIC_RATE_HZ, Audio, Codec, Header, Mic
-
 from natter_gateway.media.receive import MicFrame
+from natter_proto import MIC_FRAME_SAMPLES, MIC_RATE_HZ, Audio, Codec, Header, Mic
 
 RING_S: Final = 30
 _RING_FRAMES: Final = RING_S * MIC_RATE_HZ // MIC_FRAME_SAMPLES

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 from google.protobuf.message import Message
+
 from natter_common.link import NatsLink
 from natter_common.metrics import Metrics
 from natter_proto import encode

@@ -15,8 +15,8 @@ from aiortc import (
 )
 from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.sdp import candidate_from_sdp
-from natter_common.logs import Log
 
+from natter_common.logs import Log
 from natter_gateway.media.hook import LossHook, MicHook
 from natter_gateway.media.playout import Playout, PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver

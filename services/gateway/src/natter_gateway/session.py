@@ -10,10 +10,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from nats.aio.msg import Msg
+
 from natter_common.link import LinkDownError, NatsLink, Subscription
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_common.trace import Trace
+from natter_gateway.bots.model import Bot
+from natter_gateway.conductor.conductor import Conductor
+from natter_gateway.conductor.frames import FrameWriter
+from natter_gateway.conductor.page import Page
+from natter_gateway.leases.board import HeldLease
+from natter_gateway.leases.broker import LeaseBroker, LeaseRefusedError, NoCapacityError
+from natter_gateway.leases.keeper import LeaseKeeper
+from natter_gateway.media.playout import PoppedFrame
+from natter_gateway.media.receive import MicFrame, MicReceiver
+from natter_gateway.microphone import MicSender
+from natter_gateway.outbox import Outbox
+from natter_gateway.peer import Peer
+from natter_gateway.rtvi import incoming, outgoing
+from natter_gateway.rtvi.limit import RateLimit
+from natter_gateway.settings import GatewaySettings
+from natter_gateway.turns.events import Modality
 from natter_proto import (
     MAX_REPLAY_BYTES,
     Ask,
@@ -33,23 +50,6 @@ from natter_proto import (
     last_token,
     stage_name,
 )
-
-from natter_gateway.bots.model import Bot
-from natter_gateway.conductor.conductor import Conductor
-from natter_gateway.conductor.frames import FrameWriter
-from natter_gateway.conductor.page import Page
-from natter_gateway.leases.board import HeldLease
-from natter_gateway.leases.broker import LeaseBroker, LeaseRefusedError, NoCapacityError
-from natter_gateway.leases.keeper import LeaseKeeper
-from natter_gateway.media.playout import PoppedFrame
-from natter_gateway.media.receive import MicFrame, MicReceiver
-from natter_gateway.microphone import MicSender
-from natter_gateway.outbox import Outbox
-from natter_gateway.peer import Peer
-from natter_gateway.rtvi import incoming, outgoing
-from natter_gateway.rtvi.limit import RateLimit
-from natter_gateway.settings import GatewaySettings
-from natter_gateway.turns.events import Modality
 
 STAGES: Final = (Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS)
 _TERM: Final = 1

@@ -6,11 +6,10 @@ import secrets
 from typing import Final
 
 from natter_common.logs import Log
-from natter_proto import BadTokenError, Stage, new_id, token
-
 from natter_gateway.bots.model import Bot
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.session import STAGES, GatewayParts, Session
+from natter_proto import BadTokenError, Stage, new_id, token
 
 _SECRET_BYTES: Final = 16
 _RESERVATION_S: Final = 60.0

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import orjson
-from natter_common.settings import ServiceSettings
 from pydantic import AliasChoices, BaseModel, Field, field_validator
 from pydantic_settings import NoDecode
+
+from natter_common.settings import ServiceSettings
 
 DEFAULT_PORT: Final = 7860
 

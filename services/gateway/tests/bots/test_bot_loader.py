@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from natter_gateway.bots import BotError, UnknownBotError, load_bots
 
 GOOD = "name: Ann\nprompt: Be Ann.\n"

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from natter_gateway.bots import Bot
 from natter_proto import Stage
-from pydantic import ValidationError
 
 
 def bot(**fields: Any) -> Bot:
@@ -37,7 +38,13 @@ def test_default_settings_of_each_stage() -> None:
     assert {stage: json.loads(made.settings(stage, "local")) for stage in made_stages()} == {
         Stage.STAGE_VAD: {"threshold": 0.5, "min_speech_duration_ms": 250, "min_silence_duration_ms": 200},
         Stage.STAGE_STT: {"language": "en", "model": None, "interim_interval_ms": 500},
-        Stage.STAGE_LLM: {"model": None, "temperature": 0.7, "max_tokens": None, "max_sentences": None},
+        Stage.STAGE_LLM: {
+            "prompt": made.prompt_for("local"),
+            "model": None,
+            "temperature": 0.7,
+            "max_tokens": None,
+            "max_sentences": None,
+        },
         Stage.STAGE_TTS: {"language": "en", "model": None, "voice": None, "speed": 1.0},
     }
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 from natter_gateway.bots import Bot, Bots, load_bots
 from natter_gateway.bots.model import AUTO_PROVIDERS
 from natter_proto import Stage, stage_name
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 FOLDER = Path(__file__).parents[4] / "bots"
 # A prompt of this many characters leaves the small model room to read it in a third of a second.

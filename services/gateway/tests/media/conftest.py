@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+
 from natter_gateway.media.opus import OpusEncoder
 
 

@@ -17,6 +17,8 @@ import av
 import uvloop
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
+
+from conftest import make_voice
 from natter_gateway.media import libopus
 from natter_gateway.media.hook import LossHook, MicHook
 from natter_gateway.media.opus import OpusEncoder
@@ -24,8 +26,6 @@ from natter_gateway.media.playout import Playout
 from natter_gateway.media.receive import MicReceiver
 from natter_gateway.media.sdp import opus_only, tune_answer, validate_offer
 from natter_gateway.media.track import VoiceTrack
-
-from conftest import make_voice
 
 WARM_UP_S = 2.0
 MEASURE_S = 10.0

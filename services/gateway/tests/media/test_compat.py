@@ -4,6 +4,7 @@ import aiortc
 import pytest
 from aiortc import rtcsctptransport
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
+
 from natter_gateway.media import compat
 from natter_gateway.media.compat import IncompatibleAiortcError, check_aiortc
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtpPacket
+
 from natter_gateway.media.hook import LossHook, MicHook
 from natter_gateway.media.playout import Playout, PoppedFrame
 from natter_gateway.media.receive import FRAME_SAMPLES, MicFrame, MicReceiver

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from natter_gateway.media import libopus
 from natter_gateway.media.libopus import OpusError
 from natter_gateway.media.opus import OpusDecoder, OpusEncoder, has_fec, packet_samples_48k, silent_payload

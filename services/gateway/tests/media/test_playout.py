@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from natter_gateway.media.playout import (
     HoleClosed,
     Playout,

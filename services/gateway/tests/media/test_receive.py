@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_gateway.media.opus import OpusDecoder, OpusEncoder
 from natter_gateway.media.receive import FRAME_BYTES, FRAME_SAMPLES, MicFrame, MicReceiver
 

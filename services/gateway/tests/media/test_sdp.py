@@ -7,6 +7,7 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_gateway.media.sdp import (
     MAX_OFFER_BYTES,
     OfferError,

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from natter_gateway.rtvi import incoming
 from natter_gateway.rtvi.limit import BURST, MESSAGES_PER_S, RateLimit
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
@@ -14,6 +15,7 @@ SETTINGS = TurnSettings(
     end_of_turn_silence_ms=500, final_grace_ms=1_000, final_deadline_ms=5_000, reply_deadline_ms=8_000
 )
 VAD_PAUSE_MS = 200
+FADED = ev.OnsetFaded(91_000, 91_000 + 16 * VAD_PAUSE_MS)
 
 
 @dataclass
@@ -130,7 +132,7 @@ def test_a_noise_in_the_pause_does_not_keep_the_turn_open() -> None:
     call.at(100, ev.Onset(30_000))
     call.wait(500)
     assert call.of(act.StartAttempt) == []
-    assert "StartAttempt" in kinds(call.at(100, ev.OnsetFaded()))
+    assert "StartAttempt" in kinds(call.at(100, FADED))
 
 
 def test_a_late_final_leaves_the_turn_to_the_interim_and_corrects_the_context() -> None:
@@ -181,8 +183,37 @@ def test_a_false_onset_lets_the_reply_go_on() -> None:
     key = call.ask()
     call.answer(key)
     call.at(500, ev.Onset(90_000))
-    assert kinds(call.at(100, ev.OnsetFaded())) == ["PublishState", "ResumeVoice"]
+    assert kinds(call.at(100, FADED)) == ["PublishState", "ResumeVoice"]
     assert call.machine.bot == Speaking(key)
+
+
+def test_a_short_sound_with_a_word_in_it_is_a_turn() -> None:
+    call = Call()
+    call.at(0, ev.Onset(90_000))
+    assert kinds(call.at(260, FADED)) == ["PublishState", "AskFinal"]
+    call.recognise("No.")
+    assert kinds(call.wait(1_000)) == ["UserStopped", "CommitUser", "PublishState", "StartAttempt"]
+    assert len(call.of(act.UserStarted)) == 1
+
+
+def test_a_short_sound_without_a_word_was_nothing() -> None:
+    call = Call()
+    call.at(0, ev.Onset(90_000))
+    call.at(260, FADED)
+    call.recognise("")
+    call.wait(10_000)
+    assert isinstance(call.machine.caller, Quiet)
+    assert call.of(act.UserStarted) == []
+    assert call.machine.turn == 0
+
+
+def test_a_short_sound_that_recognition_never_answers_was_nothing() -> None:
+    call = Call()
+    call.at(0, ev.Onset(90_000))
+    call.at(260, FADED)
+    call.wait(10_000)
+    assert isinstance(call.machine.caller, Quiet)
+    assert call.of(act.UserStarted) == []
 
 
 def test_a_dead_attempt_changes_nothing() -> None:
@@ -266,7 +297,7 @@ def test_muting_ends_what_was_being_said() -> None:
 keys = st.tuples(st.integers(1, 6), st.just(1))
 events = st.one_of(
     st.builds(ev.Onset, st.integers(0, 10**6)),
-    st.just(ev.OnsetFaded()),
+    st.builds(ev.OnsetFaded, st.integers(0, 10**6), st.integers(0, 10**6)),
     st.builds(ev.SpeechConfirmed, st.integers(0, 10**6)),
     st.builds(ev.Paused, st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 1)),
     st.builds(ev.Recognised, st.sampled_from(["", "yes", "no way"]), st.booleans(), st.integers(0, 6)),
@@ -291,7 +322,7 @@ def test_no_order_of_events_breaks_the_invariants(steps: list[tuple[float, ev.Ev
         # The machine always says when it wants to be asked again, and never for the past.
         assert call.machine.deadline_ms is None or call.machine.deadline_ms > call.now_ms
     # Left alone, every committed turn comes to an end.
-    call.at(0, ev.OnsetFaded())
+    call.at(0, FADED)
     call.at(0, ev.Paused(0, 0, 1.0))
     call.wait(60_000)
     if not isinstance(call.machine.bot, Speaking):

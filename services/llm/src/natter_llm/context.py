@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from natter_proto import Message, Modality, Role, Turn
-from natter_proto import ToolCall as ToolCallFrame
-
 from natter_llm.lease_settings import LlmLeaseSettings
 from natter_llm.provider import ChatMessage, LlmRequest, ToolCall
 from natter_llm.provider import Role as ChatRole
+from natter_proto import Message, Modality, Role, Turn
+from natter_proto import ToolCall as ToolCallFrame
 
 _ROLES: Final[dict[int, ChatRole]] = {
     Role.ROLE_SYSTEM: "system",

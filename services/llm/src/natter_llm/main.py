@@ -8,11 +8,10 @@ from typing import Final
 from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
-from natter_proto import Lease, Stage
-
 from natter_llm.provider import LlmProvider
 from natter_llm.registry import NoProviderError, installed, start_all
 from natter_llm.session import LlmSession
+from natter_proto import Lease, Stage
 
 # Twice the prompt caches that the built-in model keeps: of callers in conversation few wait for a reply at once.
 CAPACITY: Final = 16
@@ -39,7 +38,12 @@ def define(providers: Mapping[str, LlmProvider]) -> StageDefinition:
         return LlmSession(lease, outlet, providers[lease.provider])
 
     details = {name: provider.describe() for name, provider in providers.items()}
-    return StageDefinition(Stage.STAGE_LLM, Input.CONTROLS, details, open_session)
+
+    async def close() -> None:
+        for provider in providers.values():
+            await provider.close()
+
+    return StageDefinition(Stage.STAGE_LLM, Input.CONTROLS, details, open_session, close)
 
 
 def main() -> None:

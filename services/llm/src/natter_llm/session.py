@@ -9,14 +9,13 @@ from typing import Final
 
 from natter_common.trace import trace_id_of
 from natter_common.worker import Outlet, Reached, StageSession
-from natter_proto import EndReason, Fault, Header, Lease, Reply, ReplyKind, Stage, State, Turn
-from natter_proto import ToolCall as ToolCallFrame
-from natter_proto import Usage as UsageFrame
-
 from natter_llm.context import request_of, segments_kept
 from natter_llm.lease_settings import parse_settings
 from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmProvider, LlmRequest, ToolCalls
 from natter_llm.segmenter import Segment, Segmenter
+from natter_proto import EndReason, Fault, Header, Lease, Reply, ReplyKind, Stage, State, Turn
+from natter_proto import ToolCall as ToolCallFrame
+from natter_proto import Usage as UsageFrame
 
 _REASONS: Final = {
     "stop": EndReason.END_REASON_STOP,

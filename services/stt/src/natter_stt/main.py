@@ -9,7 +9,6 @@ from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
 from natter_proto import Lease, Stage
-
 from natter_stt.provider import SttProvider
 from natter_stt.registry import installed, start_all
 from natter_stt.session import SttSession
@@ -37,7 +36,12 @@ def define(providers: Mapping[str, SttProvider]) -> StageDefinition:
         return SttSession(lease, outlet, providers[lease.provider])
 
     details = {name: provider.detail for name, provider in providers.items()}
-    return StageDefinition(Stage.STAGE_STT, Input.MIC | Input.CONTROLS, details, open_session)
+
+    async def close() -> None:
+        for provider in providers.values():
+            await provider.close()
+
+    return StageDefinition(Stage.STAGE_STT, Input.MIC | Input.CONTROLS, details, open_session, close)
 
 
 def main() -> None:

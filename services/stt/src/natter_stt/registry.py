@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 
-from natter_common.logs import Log
 from prometheus_client import CollectorRegistry
 
+from natter_common.logs import Log
 from natter_stt.provider import ENTRY_POINT_GROUP, SttError, SttProvider
 
 

@@ -6,11 +6,11 @@ import asyncio
 from collections import deque
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 import natter_proto as proto
 from natter_common.mic import MicSpan
 from natter_common.worker import BadLeaseError, Outlet, Reached, StageSession
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from natter_stt.provider import BadSettingsError, StreamSettings, SttError, SttProvider, Transcript
 
 # Transcripts are few a second and are sent at once. Over this, interims are dropped and counted; finals never are.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from natter_common.worker import BadLeaseError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from natter_common.worker import BadLeaseError
 from natter_tts.provider import TtsSettings
 
 

@@ -9,7 +9,6 @@ from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
 from natter_proto import Lease, Stage
-
 from natter_tts.provider import TtsProvider
 from natter_tts.registry import NoProviderError, installed, start_all
 from natter_tts.session import TtsSession
@@ -39,7 +38,12 @@ def define(providers: Mapping[str, TtsProvider]) -> StageDefinition:
         return TtsSession(lease, outlet, providers[lease.provider])
 
     details = {name: provider.describe() for name, provider in providers.items()}
-    return StageDefinition(Stage.STAGE_TTS, Input.REPLIES | Input.CONTROLS, details, open_session)
+
+    async def close() -> None:
+        for provider in providers.values():
+            await provider.close()
+
+    return StageDefinition(Stage.STAGE_TTS, Input.REPLIES | Input.CONTROLS, details, open_session, close)
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from natter_common.logs import Log
-
 from natter_tts.provider import ENTRY_POINTS, TtsError, TtsProvider
 
 

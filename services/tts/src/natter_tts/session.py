@@ -20,7 +20,6 @@ from natter_proto import (
     Word,
     pcm_audio,
 )
-
 from natter_tts.lease_settings import parse_settings
 from natter_tts.provider import TtsError, TtsProvider, TtsStream, VoiceChunk
 from natter_tts.schedule import SpeechSchedule, WantedSegment

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from prometheus_client import Counter
+
 from natter_common.metrics import Metrics
 from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
 from natter_proto import Lease, Stage
-from prometheus_client import Counter
-
 from natter_vad.batcher import Batcher
 from natter_vad.session import VadSession
 from natter_vad.silero import SileroModel

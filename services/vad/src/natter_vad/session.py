@@ -6,11 +6,11 @@ import asyncio
 from collections import deque
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from natter_common.mic import MicSpan
 from natter_common.worker import BadLeaseError, Outlet, Reached, StageSession
 from natter_proto import Lease, Speech, SpeechEvent
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from natter_vad.batcher import Batcher
 from natter_vad.detector import Detection, Detector, DetectorEvent, DetectorSettings
 from natter_vad.windows import Windower

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import TYPE_CHECKING
@@ -30,6 +30,10 @@ class BadLeaseError(ValueError):
         self.code = code
 
 
+async def _nothing_to_close() -> None:
+    """For stages that hold nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageDefinition:
     """One stage as the worker sees it."""
@@ -40,3 +44,5 @@ class StageDefinition:
     """Providers that can be served now, each with what it is in words: "Moonshine tiny, English"."""
     open_session: Callable[[Lease, Outlet], StageSession]
     """Makes the session object of a lease; raises `BadLeaseError` on settings that can't be. Must not block."""
+    close: Callable[[], Awaitable[None]] = _nothing_to_close
+    """Lets go of what the providers hold, once no session is left."""

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from natter_common.link import NatsLink
+from natter_common.logs import Log
+from natter_common.metrics import Metrics
 from natter_proto import (
     MAX_REPLAY_BYTES,
     Ask,
@@ -18,10 +21,6 @@ from natter_proto import (
     Transcript,
     Voice,
 )
-
-from natter_common.link import NatsLink
-from natter_common.logs import Log
-from natter_common.metrics import Metrics
 
 _ASK_MIC_TIMEOUT_S: Final = 0.5
 

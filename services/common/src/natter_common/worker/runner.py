@@ -6,6 +6,13 @@ import asyncio
 from typing import Final
 
 from nats.aio.msg import Msg
+
+from natter_common.attempts import AttemptGate
+from natter_common.link import NatsLink, Subscription
+from natter_common.mic import MicInlet
+from natter_common.worker.definition import Input
+from natter_common.worker.outlet import Outlet
+from natter_common.worker.session import StageSession
 from natter_proto import (
     Control,
     Fault,
@@ -23,13 +30,6 @@ from natter_proto import (
     decode_mic,
     last_token,
 )
-
-from natter_common.attempts import AttemptGate
-from natter_common.link import NatsLink, Subscription
-from natter_common.mic import MicInlet
-from natter_common.worker.definition import Input
-from natter_common.worker.outlet import Outlet
-from natter_common.worker.session import StageSession
 
 
 class SessionRunner:

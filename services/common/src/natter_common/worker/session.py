@@ -4,9 +4,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from natter_proto import Finalize, Playout, Reply, State, Turn
-
 from natter_common.mic import MicSpan
+from natter_proto import Finalize, Playout, Reply, State, Turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from nats.aio.msg import Msg
+
+from natter_common.http import Health, serve, service_app
+from natter_common.link import Subscription
+from natter_common.service import STOP_GRACE_S, Service, run_service
+from natter_common.settings import WorkerSettings
+from natter_common.worker.definition import BadLeaseError, StageDefinition
+from natter_common.worker.leases import LeaseBook, LeaseKey, TakeResult, key_of
+from natter_common.worker.outlet import Outlet
+from natter_common.worker.runner import SessionRunner
 from natter_proto import (
     Beat,
     Held,
@@ -19,15 +28,6 @@ from natter_proto import (
     stage_name,
     token,
 )
-
-from natter_common.http import Health, serve, service_app
-from natter_common.link import Subscription
-from natter_common.service import STOP_GRACE_S, Service, run_service
-from natter_common.settings import WorkerSettings
-from natter_common.worker.definition import BadLeaseError, StageDefinition
-from natter_common.worker.leases import LeaseBook, LeaseKey, TakeResult, key_of
-from natter_common.worker.outlet import Outlet
-from natter_common.worker.runner import SessionRunner
 
 BEAT_INTERVAL_S: Final = 0.25
 _OFFER_SPREAD_S: Final = 0.01
@@ -267,6 +267,9 @@ def run_worker(stage: str, settings_type: type[WorkerSettings], load: LoadStage,
         async with serve(service_app(service.metrics, probe), settings.http_host, settings.http_port, service.log):
             definition = await load(service)
             worker = Worker(service, definition, settings)
-            await worker.serve()
+            try:
+                await worker.serve()
+            finally:
+                await definition.close()
 
     run_service(stage, settings_type, body, description)

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from natter_common.link import LinkDownError
-from natter_proto import Stage, stage_name
-
 from natter_gateway.bots.loader import Bots
 from natter_gateway.bots.model import Bot
 from natter_gateway.leases.broker import LeaseBroker
+from natter_proto import Stage, stage_name
 
 _KEPT_S: Final = 2.0
 _STAGES: Final = (Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS)

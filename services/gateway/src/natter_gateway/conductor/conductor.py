@@ -9,20 +9,6 @@ from typing import Final
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
-from natter_proto import (
-    VOICE_RATE_HZ,
-    Fault,
-    Reply,
-    ReplyKind,
-    Speech,
-    SpeechEvent,
-    Stage,
-    Transcript,
-    Voice,
-    stage_name,
-)
-from natter_proto import Header as FrameHeader
-
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.caller_audio import CallerAudio
 from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
@@ -52,6 +38,19 @@ from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
 from natter_gateway.turns.machine import TurnMachine, TurnSettings
 from natter_gateway.turns.states import Pausing, Thinking
+from natter_proto import (
+    VOICE_RATE_HZ,
+    Fault,
+    Reply,
+    ReplyKind,
+    Speech,
+    SpeechEvent,
+    Stage,
+    Transcript,
+    Voice,
+    stage_name,
+)
+from natter_proto import Header as FrameHeader
 
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 _SPEECH_EVENTS: Final = {
@@ -144,7 +143,7 @@ class Conductor:
                 self._audio.speech_to_sample = frame.sample
                 self.handle(ev.Paused(frame.sample, frame.through_sample, frame.probability))
             case SpeechEvent.SPEECH_EVENT_FALSE_ONSET:
-                self.handle(ev.OnsetFaded())
+                self.handle(ev.OnsetFaded(frame.sample, frame.through_sample))
             case _:
                 event = _SPEECH_EVENTS.get(frame.event)
                 if event is not None:

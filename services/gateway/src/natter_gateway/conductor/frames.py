@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from natter_common.trace import Trace
+from natter_gateway.context import Speaker, Utterance
+from natter_gateway.leases.board import HeldLease
+from natter_gateway.outbox import Outbox
+from natter_gateway.turns.events import AttemptKey
+from natter_gateway.turns.events import Modality as TurnModality
 from natter_proto import (
     Attempt,
     Control,
@@ -22,12 +27,6 @@ from natter_proto import (
     State,
     Turn,
 )
-
-from natter_gateway.context import Speaker, Utterance
-from natter_gateway.leases.board import HeldLease
-from natter_gateway.outbox import Outbox
-from natter_gateway.turns.events import AttemptKey
-from natter_gateway.turns.events import Modality as TurnModality
 
 _ROLES: Final = {Speaker.USER: Role.ROLE_USER, Speaker.ASSISTANT: Role.ROLE_ASSISTANT}
 _MODALITIES: Final = {

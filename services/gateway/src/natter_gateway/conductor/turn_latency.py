@@ -4,7 +4,6 @@ from typing import Final
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
-
 from natter_gateway.conductor.page import Page
 from natter_gateway.latency import LatencyMarks, Mark, TurnLatency
 

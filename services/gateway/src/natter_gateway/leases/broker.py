@@ -6,8 +6,10 @@ from contextlib import aclosing
 from typing import Final
 
 from nats.aio.msg import Msg
+
 from natter_common.link import LinkDownError, NatsLink, NoAnswerError
 from natter_common.logs import Log
+from natter_gateway.leases.board import HeldLease
 from natter_proto import (
     BadFrameError,
     BadTokenError,
@@ -24,8 +26,6 @@ from natter_proto import (
     stage_name,
     token,
 )
-
-from natter_gateway.leases.board import HeldLease
 
 _FIRST_ANSWER_S: Final = 1.0
 _FURTHER_ANSWERS_S: Final = 0.1

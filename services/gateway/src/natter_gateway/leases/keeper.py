@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Final
 
 from nats.aio.msg import Msg
+
 from natter_common.link import NatsLink
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
-from natter_proto import Beat, Held, RealmSubjects, decode, stage_name
-
 from natter_gateway.leases.board import GONE_S, HeldLease, LeaseBoard
 from natter_gateway.leases.broker import LeaseBroker
+from natter_proto import Beat, Held, RealmSubjects, decode, stage_name
 
 _BEAT_INTERVAL_S: Final = 1.0
 _WATCH_INTERVAL_S: Final = 0.25

@@ -21,7 +21,12 @@ class Onset:
 
 @dataclass(frozen=True, slots=True)
 class OnsetFaded:
-    """The onset came to nothing."""
+    """The onset came to nothing, or to a sound too short to be sure of."""
+
+    sample: int
+    """End of its last speech window."""
+    through_sample: int
+    """How far the detector had read."""
 
 
 @dataclass(frozen=True, slots=True)

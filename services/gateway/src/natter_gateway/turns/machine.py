@@ -95,7 +95,7 @@ class TurnMachine:
             case ev.Onset():
                 self._on_onset(event)
             case ev.OnsetFaded():
-                self._on_onset_faded()
+                self._on_onset_faded(event, now_ms)
             case ev.SpeechConfirmed():
                 self._on_speech(event)
             case ev.Paused():
@@ -124,40 +124,49 @@ class TurnMachine:
             if self.living is not None:
                 self._actions.append(act.HoldVoice())
 
-    def _on_onset_faded(self) -> None:
-        if isinstance(self._caller, Stirring):
-            self._caller = self._caller.before
+    def _on_onset_faded(self, event: ev.OnsetFaded, now_ms: float) -> None:
+        if not isinstance(self._caller, Stirring):
+            return
+        first_sound = isinstance(self._caller.before, Quiet)
+        self._caller = self._caller.before
+        if self.living is not None:
             self._actions.append(act.PublishState())
-            if self.living is not None:
-                self._actions.append(act.ResumeVoice())
+            self._actions.append(act.ResumeVoice())
+        elif first_sound:
+            # Nobody is interrupted by it, and it may be a "no": recognition says whether there was a word.
+            self._ask_final(event.sample, event.through_sample, now_ms, opened=False)
+        else:
+            self._actions.append(act.PublishState())
 
     def _on_speech(self, event: ev.SpeechConfirmed) -> None:
         match self._caller:
-            case Quiet() | Stirring(before=Quiet()):
-                self._open_turn()
-            case Pausing() | Stirring():
-                pass
             case Talking():
                 return
+            case _:
+                if not self._turn_is_open():
+                    self._open_turn()
         sample = self._caller.sample if isinstance(self._caller, Stirring) else event.sample
         self._caller = Talking(sample)
         self._actions.append(act.PublishState())
 
     def _on_pause(self, event: ev.Paused, now_ms: float) -> None:
-        if not isinstance(self._caller, Talking):
-            return
+        if isinstance(self._caller, Talking):
+            self._ask_final(event.sample, event.through_sample, now_ms, opened=True)
+
+    def _ask_final(self, sample: int, through_sample: int, now_ms: float, *, opened: bool) -> None:
+        """Quiet since `sample`: have recognition close what was before."""
         self._finalize_id += 1
-        quiet_ms = max(0, event.through_sample - event.sample) / _MIC_SAMPLES_PER_MS
+        quiet_ms = max(0, through_sample - sample) / _MIC_SAMPLES_PER_MS
         met_at_ms = now_ms + max(0.0, self._settings.end_of_turn_silence_ms - quiet_ms)
-        self._caller = Pausing(event.sample, self._finalize_id, met_at_ms, closed=False)
-        through = event.sample + _FINAL_TAIL_MS * _MIC_SAMPLES_PER_MS
+        self._caller = Pausing(sample, self._finalize_id, met_at_ms, closed=False, opened=opened)
+        through = sample + _FINAL_TAIL_MS * _MIC_SAMPLES_PER_MS
         self._actions.append(act.PublishState())
-        self._actions.append(act.AskFinal(self._finalize_id, min(through, max(event.sample, event.through_sample))))
+        self._actions.append(act.AskFinal(self._finalize_id, min(through, max(sample, through_sample))))
 
     def _on_muted(self, event: ev.Muted, now_ms: float) -> None:
         match self._caller:
             case Stirring():
-                self._on_onset_faded()
+                self._on_onset_faded(ev.OnsetFaded(event.sample, event.sample), now_ms)
             case Talking():
                 self._on_pause(ev.Paused(event.sample, event.sample, 1.0), now_ms)
             case Quiet() | Pausing():
@@ -174,18 +183,44 @@ class TurnMachine:
                     self._actions.append(act.ShowUserText(self._turn, event.text, final=False))
             return
         if not self._turn_is_open():
-            return
+            if not (event.text and self._answers_request(event)):
+                self._close_unopened(event)
+                return
+            self._open_turn()
         self._interim = ""
         if event.text:
             self._finals.append(event.text)
             self._actions.append(act.ShowUserText(self._turn, event.text, final=True))
-        if isinstance(self._caller, Pausing) and event.finalize_id == self._caller.finalize_id:
-            self._caller = replace(self._caller, closed=True)
-        elif isinstance(self._caller, Stirring):
-            before = self._caller.before
-            if isinstance(before, Pausing) and event.finalize_id == before.finalize_id:
-                self._caller = replace(self._caller, before=replace(before, closed=True))
+        if self._answers_request(event):
+            self._replace_pausing(closed=True, opened=True)
         self._check_deadlines(now_ms)
+
+    def _answers_request(self, event: ev.Recognised) -> bool:
+        pausing = self._pausing()
+        return pausing is not None and event.final and event.finalize_id == pausing.finalize_id
+
+    def _close_unopened(self, event: ev.Recognised) -> None:
+        """No word in the short sound: as if it had never been."""
+        if self._answers_request(event) and isinstance(self._caller, Pausing):
+            self._caller = Quiet()
+            self._actions.append(act.PublishState())
+
+    def _pausing(self) -> Pausing | None:
+        """The pause that the caller is in, or was in before stirring."""
+        match self._caller:
+            case Pausing() as pausing:
+                return pausing
+            case Stirring(before=Pausing() as pausing):
+                return pausing
+            case _:
+                return None
+
+    def _replace_pausing(self, *, closed: bool, opened: bool) -> None:
+        pausing = self._pausing()
+        if pausing is None:
+            return
+        changed = replace(pausing, closed=closed, opened=opened)
+        self._caller = replace(self._caller, before=changed) if isinstance(self._caller, Stirring) else changed
 
     def _on_typed(self, event: ev.Typed, now_ms: float) -> None:
         if not event.run_immediately:
@@ -228,11 +263,8 @@ class TurnMachine:
             self._end(act.Outcome.INTERRUPTED)
 
     def _turn_is_open(self) -> bool:
-        match self._caller:
-            case Talking() | Pausing() | Stirring(before=Pausing()):
-                return True
-            case Quiet() | Stirring():
-                return False
+        pausing = self._pausing()
+        return isinstance(self._caller, Talking) or (pausing is not None and pausing.opened)
 
     def _closed(self) -> bool:
         return isinstance(self._caller, Pausing) and self._caller.closed
@@ -240,7 +272,8 @@ class TurnMachine:
     def _commit_due_ms(self, pausing: Pausing) -> float:
         if pausing.closed:
             return pausing.silence_met_at_ms
-        grace_ms = self._settings.final_grace_ms if self._interim else self._settings.final_deadline_ms
+        settings = self._settings
+        grace_ms = settings.final_deadline_ms if pausing.opened and not self._interim else settings.final_grace_ms
         return pausing.silence_met_at_ms + grace_ms
 
     def _take_words(self) -> list[str]:
@@ -249,6 +282,11 @@ class TurnMachine:
         return words
 
     def _end_caller_turn(self, pausing: Pausing, now_ms: float) -> None:
+        if not pausing.opened:
+            self._caller = Quiet()
+            self._interim = ""
+            self._actions.append(act.PublishState())
+            return
         if not pausing.closed:
             self._uncorrected = (self._turn, pausing.finalize_id, [*self._typed_ahead, *self._finals])
         heard = bool(self._finals or self._interim)

@@ -29,13 +29,15 @@ class Talking:
 
 @dataclass(frozen=True, slots=True)
 class Pausing:
-    """Quiet in an open turn: it ends when the silence is long enough and recognition has closed it."""
+    """Quiet after speech: the turn ends when the silence is long enough and recognition has closed it."""
 
     sample: int
     finalize_id: int
     silence_met_at_ms: float
     closed: bool
     """Recognition has answered the finalize request."""
+    opened: bool = True
+    """False: a sound too short to be sure of. It opens a turn if recognition finds a word in it."""
 
 
 CallerState = Quiet | Stirring | Talking | Pausing
