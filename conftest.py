@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from natter_local.broker import Broker
 from natter_proto import new_id
 

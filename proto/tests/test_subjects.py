@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from natter_proto import Ask, BadTokenError, Control, RealmSubjects, Report, Stage, last_token, new_id, token
 
 

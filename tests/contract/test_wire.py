@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
+
 from natter_proto import Mic, Speech, Stage, decode, encode
 from natter_testing.frames import FRAMES
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
 from natter_local.system import SERVICES
 
 FAKE_SERVICE = r"""

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+
 from natter_local.console import Console
 
 

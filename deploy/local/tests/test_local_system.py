@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from natter_local.ready import READY, http_get, tcp_ready
 from natter_local.system import LocalOptions, LocalSystem, StartError
 

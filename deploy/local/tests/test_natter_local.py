@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
+
 from natter_local.ports import free_port, next_free
 
 LIMIT_S = 20.0

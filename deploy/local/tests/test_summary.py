@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from natter_local.summary import StageLine, default_bot
 
 

@@ -35,7 +35,6 @@ from natter.v1.lease_pb2 import (
 )
 from natter.v1.report_pb2 import EndReason, Fault, Reply, ReplyKind, Speech, SpeechEvent, Transcript, Usage
 from natter.v1.tool_pb2 import Tool, ToolCall, ToolOutcome, ToolResult
-
 from natter_proto.codec import (
     MAX_FRAME_BYTES,
     MAX_REPLAY_BYTES,

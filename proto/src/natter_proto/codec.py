@@ -6,6 +6,7 @@ A payload that is no frame, or a frame that breaks its bounds, raises `BadFrameE
 from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError, EncodeError, Message
+
 from natter.v1.audio_pb2 import Audio, Codec, Mic, Voice
 
 MIC_RATE_HZ: Final = 16_000
