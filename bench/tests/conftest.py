@@ -17,6 +17,7 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessi
 from aiortc.mediastreams import MediaStreamError
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
+
 from natter_bench.levels import level_dbfs
 from natter_bench.microphone import Microphone
 from natter_bench.opus import Pcm

@@ -3,6 +3,7 @@ import json
 
 import httpx
 import pytest
+
 from natter_bench.caller import Caller, Network
 from natter_bench.conversation import exchange, interrupt
 from natter_bench.errors import NothingAnswersError, NotReadyError, RefusedError
@@ -23,7 +24,7 @@ async def test_turns_are_heard_and_measured(serve_bot, question):
     async with serve_bot() as bot:
         async with Caller.connect(bot.url, bot="teacher") as caller:
             exchanges = [await exchange(caller, question, pause_s=PAUSE_S) for _ in range(2)]
-        report = session_report(caller, exchanges, None, 1.0)
+        report = session_report(caller, exchanges, [], 1.0)
     assert bot.bots == ["teacher"]
     assert caller.session_id == "s1"
     assert report.missed_turns == 0

@@ -1,4 +1,5 @@
 import numpy as np
+
 from natter_bench.ear import Ear
 from natter_bench.levels import SILENCE_DBFS
 from natter_bench.opus import Encoder

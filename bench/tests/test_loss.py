@@ -1,4 +1,5 @@
 import pytest
+
 from natter_bench.loss import LosePackets, NoLoss, RandomLoss
 
 

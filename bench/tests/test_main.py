@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from natter_bench.call import CallOptions, run_call
 from natter_bench.load import LoadOptions, load_text, run_load
 from natter_bench.main import main
@@ -15,6 +16,7 @@ def short_speech(monkeypatch, voice_like):
     made = Speech("x", voice_like(0.5, 24_000), 24_000)
     monkeypatch.setattr("natter_bench.call.question", lambda number, voice=None: made)
     monkeypatch.setattr("natter_bench.call.say", lambda text, voice=None: made)
+    monkeypatch.setattr("natter_bench.loss_comparison.question", lambda number, voice=None: made)
     monkeypatch.setattr("natter_bench.load.question", lambda number, voice=None: made)
     monkeypatch.setattr("natter_bench.conversation.GREETING_WITHIN_S", 0.1)
 
@@ -43,11 +45,11 @@ def test_help_names_every_option(capsys):
 
 async def test_a_call_prints_its_figures(serve_bot, voice_like):
     async with serve_bot(reply=encode(voice_like(1.5, 24_000), 24_000)) as bot:
-        report = await run_call(CallOptions(bot.url, turns=1), [Service("gateway", bot.url)])
+        report = await run_call(CallOptions(bot.url, turns=1, barge_ins=2), [Service("gateway", bot.url)])
     text = call_text(report.session, report.services, interrupted=True)
-    for words in ("setup", "voice-to-voice", "endpointing", "missed turns     0 of 1", "time to silence", "150 MB"):
+    for words in ("setup", "voice-to-voice", "endpointing", "missed turns     0 of 1", "2 interruptions", "150 MB"):
         assert words in text
-    assert report.session.barge_in.silenced
+    assert all(one.silenced for one in report.session.barge_ins)
 
 
 async def test_a_load_prints_what_a_session_costs(serve_bot):
@@ -75,10 +77,10 @@ def test_json_of_a_report_is_json(monkeypatch, capsys, voice_like):
     from natter_bench.measure import Interruption
     from natter_bench.report import SessionReport, TurnReport
 
-    turn = TurnReport(700.0, False, False, [], "q", "a", None)
-    session = SessionReport(Setup(), [turn], Interruption(1.0, 1.2, True), 0, 0, 0, 1.0)
+    turn = TurnReport(700.0, False, False, [], None, "q", "a", None)
+    session = SessionReport(Setup(), [turn], [Interruption(1.0, 1.2, True)], 0, 0, 0, 1.0)
     monkeypatch.setattr("natter_bench.main._run", lambda work: (work.close(), CallReport(session, {}))[1])
     assert main(["call", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["voice_to_voice_ms"]["p50"] == 700
-    assert printed["time_to_silence_ms"] == pytest.approx(200)
+    assert printed["time_to_silence_ms"]["p50"] == pytest.approx(200)

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
 from natter_bench.measure import (
     as_heard,
     end_of_speech,

@@ -1,5 +1,6 @@
 import pytest
 from aiortc.mediastreams import MediaStreamError
+
 from natter_bench.levels import SILENCE_DBFS
 from natter_bench.microphone import Microphone
 from natter_bench.opus import RTP_TICKS_PER_FRAME

@@ -5,6 +5,7 @@ import inspect
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpReceiver
 from aiortc.rtcrtpreceiver import StreamStatistics
+
 from natter_bench import packets
 from natter_bench.errors import CallError
 

@@ -3,6 +3,7 @@ import random
 
 import numpy as np
 import pytest
+
 from natter_bench.opus import RTP_TICKS_PER_FRAME, Encoder
 from natter_bench.recording import FRAME_SAMPLES, FrameDecoder, ReceivedPacket, Recording, decode, message_of
 

@@ -3,6 +3,7 @@ import os
 
 import httpx
 import pytest
+
 from natter_bench.errors import CallError
 from natter_bench.resources import (
     Service,

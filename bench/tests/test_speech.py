@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from natter_bench import speech
 from natter_bench.levels import level_dbfs
 from natter_bench.opus import Decoder

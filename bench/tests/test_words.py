@@ -2,6 +2,7 @@ import jiwer
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from natter_bench.words import normalise, number_words, word_error_rate
 
 

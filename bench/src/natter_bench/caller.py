@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -81,6 +81,7 @@ class Caller:
         self._peer: RTCPeerConnection | None = None
         self._channel: RTCDataChannel | None = None
         self._ping: asyncio.Task[None] | None = None
+        self._on_session: Callable[[str], Awaitable[None]] | None = None
         self._tap = PacketTap(network.outgoing, network.incoming, self._on_sent, self._on_received)
 
     @classmethod
@@ -94,14 +95,17 @@ class Caller:
         network: Network | None = None,
         http: httpx.AsyncClient | None = None,
         ready_within_s: float = READY_WITHIN_S,
+        on_session: Callable[[str], Awaitable[None]] | None = None,
     ) -> AsyncGenerator[Caller]:
         """Call the gateway at `base_url`; inside the block the bot is ready, after it the call is over.
 
         `via_start` takes POST /start first, as the official client does; else the offer goes straight to /api/offer.
-        `http` may be shared by many callers. Raises NothingAnswersError, RefusedError, NotReadyError.
+        `http` may be shared by many callers. `on_session` is awaited with the session's name on NATS, before the bot
+        may speak. Raises NothingAnswersError, RefusedError, NotReadyError.
         """
         check_aiortc()
         caller = cls(network or Network())
+        caller._on_session = on_session
         client = http or http_client()
         try:
             await caller._open(Signalling(client, base_url), bot=bot, via_start=via_start, within_s=ready_within_s)
@@ -233,6 +237,9 @@ class Caller:
         answer = await signalling.offer(peer.localDescription.sdp, session_id=self.session_id, bot=bot)
         self.pc_id = answer.pc_id
         self.setup.answered_ms = _since_ms(begin_s)
+        if self._on_session is not None:
+            # What follows the dot is a secret, and no part of the name.
+            await self._on_session(answer.pc_id.partition(".")[0])
         await self._accept(peer, audio, answer.sdp)
         await self._within(within_s, opened.wait(), "no WebRTC connection")
         self.setup.connected_ms = _since_ms(begin_s)

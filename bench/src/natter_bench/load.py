@@ -31,6 +31,8 @@ class LoadOptions:
     apart_s: float = 0.5
     """Time between two callers' beginnings, so that they do not speak in step."""
     voice: Voice | None = None
+    talk: bool = True
+    """False: the callers hear the greeting, and then nobody says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,19 @@ class _Load:
             async with Caller.connect(
                 self.options.url, bot=self.options.bot, via_start=self.options.via_start, http=self.http
             ) as caller:
+                exchanges: list[Exchange] = []
+                if not self.options.talk:
+                    await hear_greeting(caller)
                 self._settle()
                 settled = True
-                await hear_greeting(caller)
-                exchanges: list[Exchange] = []
+                if not self.options.talk:
+                    await self.stop.wait()
+                else:
+                    await hear_greeting(caller)
                 while not self.stop.is_set():
                     speech = self.questions[(number + len(exchanges)) % len(self.questions)]
                     exchanges.append(await exchange(caller, speech))
-            self.sessions.append(session_report(caller, exchanges, None, time.monotonic() - begin_s))
+            self.sessions.append(session_report(caller, exchanges, [], time.monotonic() - begin_s))
         except CallError as error:
             self.failures.append(str(error))
             if not settled:

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import dataclasses
 import json
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import uvloop
 
+from natter_bench.as_json import call_json, load_json, loss_json
 from natter_bench.call import CallOptions, run_call
 from natter_bench.caller import Network
+from natter_bench.cost import CostOptions, cost_text, run_cost
 from natter_bench.errors import CallError
 from natter_bench.load import LoadOptions, load_text, run_load
 from natter_bench.loss import LosePackets, Loss, NoLoss, RandomLoss
+from natter_bench.loss_comparison import LossOptions, compare_losses, loss_text
 from natter_bench.opus import OpusError
-from natter_bench.report import call_text, contributions, voice_to_voice
-from natter_bench.resources import read_services
+from natter_bench.own_system import run_on_own_system
+from natter_bench.report import call_text
+from natter_bench.resources import nats_of, read_services
 from natter_bench.speech import SpeechError
+from natter_bench.tap import DEFAULT_REALM
 
 _T = TypeVar("_T")
 
-DEFAULT_URL = "http://127.0.0.1:7860"
+DEFAULT_URL: Final = "http://127.0.0.1:7860"
+_DIRECT: Final = "offer straight to /api/offer, without /start"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 when it could measure, 2 when not (with the reason on stderr)."""
     parsed = _parser().parse_args(arguments)
     try:
-        services = read_services(parsed.url, parsed.service, parsed.services_file)
-        if parsed.command == "call":
-            _call(parsed, services)
-        else:
-            _load(parsed, services)
+        _COMMANDS[parsed.command](parsed)
     except (CallError, SpeechError, OpusError) as error:
         sys.stderr.write(f"natter-bench: {error}\n")
         return 2
@@ -44,37 +47,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _call(parsed: argparse.Namespace, services: Any) -> None:
+def _call(parsed: argparse.Namespace) -> None:
+    services = read_services(parsed.url, parsed.service, parsed.services_file)
     options = CallOptions(
         url=parsed.url,
         bot=parsed.bot,
         turns=parsed.turns,
         via_start=not parsed.direct,
-        barge_in=not parsed.no_barge_in,
-        network=_network(parsed),
+        barge_ins=parsed.barge_ins,
+        network=_network(parsed) if "loss" in parsed else Network(),
         voice=parsed.voice,
+        nats_url=parsed.nats or nats_of(parsed.services_file),
+        realm=parsed.realm,
     )
     report = _run(run_call(options, services))
     if parsed.json:
-        _print_json(
-            {
-                **dataclasses.asdict(report),
-                "voice_to_voice_ms": dataclasses.asdict(voice_to_voice([report.session])),
-                "contributions_ms": {
-                    name: dataclasses.asdict(part) for name, part in contributions([report.session]).items()
-                },
-                "missed_turns": report.session.missed_turns,
-                "suspected_holes": report.session.suspected_holes,
-                "time_to_silence_ms": (
-                    report.session.barge_in.time_to_silence_ms if report.session.barge_in is not None else None
-                ),
-            }
-        )
+        _print_json(call_json(report))
     else:
-        sys.stdout.write(call_text(report.session, report.services, interrupted=options.barge_in))
+        sys.stdout.write(call_text(report.session, report.services, interrupted=options.barge_ins > 0))
 
 
-def _load(parsed: argparse.Namespace, services: Any) -> None:
+def _bench(parsed: argparse.Namespace) -> None:
+    if parsed.url is not None:
+        _call(parsed)
+        return
+    options = CallOptions(url="", bot=parsed.bot, turns=parsed.turns, barge_ins=parsed.barge_ins, voice=parsed.voice)
+    report = _run(run_on_own_system(options, say=sys.stderr.write))
+    if parsed.json:
+        _print_json({"started_s": report.started_s, **call_json(report.call)})
+    else:
+        sys.stdout.write(f"start            {report.started_s:.1f} s until all services were ready\n")
+        sys.stdout.write(call_text(report.call.session, report.call.services, interrupted=options.barge_ins > 0))
+
+
+def _loss(parsed: argparse.Namespace) -> None:
+    options = LossOptions(
+        url=parsed.url,
+        bot=parsed.bot,
+        turns=parsed.turns,
+        fraction=parsed.loss,
+        packet=parsed.lose_packet,
+        seed=parsed.seed,
+        voice=parsed.voice,
+        nats_url=parsed.nats or nats_of(parsed.services_file),
+        realm=parsed.realm,
+    )
+    report = _run(compare_losses(options))
+    if parsed.json:
+        _print_json(loss_json(report))
+    else:
+        sys.stdout.write(loss_text(report))
+
+
+def _load(parsed: argparse.Namespace) -> None:
+    services = read_services(parsed.url, parsed.service, parsed.services_file)
     options = LoadOptions(
         url=parsed.url,
         sessions=parsed.sessions,
@@ -82,19 +108,27 @@ def _load(parsed: argparse.Namespace, services: Any) -> None:
         bot=parsed.bot,
         via_start=not parsed.direct,
         voice=parsed.voice,
+        talk=not parsed.quiet,
     )
     report = _run(run_load(options, services))
     if parsed.json:
-        _print_json(
-            {
-                **dataclasses.asdict(report),
-                "voice_to_voice_ms": dataclasses.asdict(voice_to_voice(report.sessions)),
-                "missed_turns": sum(session.missed_turns for session in report.sessions),
-                "suspected_holes": sum(session.suspected_holes for session in report.sessions),
-            }
-        )
+        _print_json(load_json(report))
     else:
         sys.stdout.write(load_text(report))
+
+
+def _cost(parsed: argparse.Namespace) -> None:
+    # Not uvloop: LocalSystem's children, as `natter-local` runs them.
+    report = asyncio.run(
+        run_cost(CostOptions(parsed.sessions, parsed.seconds, parsed.quiet_seconds, parsed.services_file))
+    )
+    if parsed.json:
+        _print_json({**dataclasses.asdict(report), "within_limit": report.within_limit})
+    else:
+        sys.stdout.write(cost_text(report))
+
+
+_COMMANDS: Final = {"run": _bench, "call": _call, "loss": _loss, "load": _load, "cost": _cost}
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:
@@ -123,14 +157,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    run = commands.add_parser(
+        "run",
+        help="all figures of one call, to services started for it",
+        description="Starts the broker and the services with the built-in models, makes one call, stops all again.",
+    )
+    _common(run, url=None)
+    _measured(run)
+    _tapped(run)
+    _turns(run)
+    run.set_defaults(direct=False)
+
     call = commands.add_parser(
         "call",
-        help="one caller, some turns in a row, a barge-in at the end",
-        description="One caller asks some questions, hears each reply to its end, and interrupts the last one.",
+        help="one caller, some turns in a row, interruptions at the end",
+        description="One caller asks some questions, hears each reply to its end, and interrupts some at the end.",
     )
     _common(call)
-    call.add_argument("--turns", type=_positive_int, default=10, metavar="N", help="questions to ask (default 10)")
-    call.add_argument("--no-barge-in", action="store_true", help="leave out the interruption at the end")
+    _measured(call)
+    _tapped(call)
+    _turns(call)
+    call.add_argument("--direct", action="store_true", help=_DIRECT)
     losses = call.add_mutually_exclusive_group()
     losses.add_argument(
         "--loss", type=_fraction, default=0.0, metavar="F", help="lose this fraction of packets both ways, e.g. 0.02"
@@ -143,9 +190,27 @@ def _parser() -> argparse.ArgumentParser:
         metavar="K",
         help="lose exactly packet K of each direction, counted from 0 at 50 a second; may be repeated",
     )
-    call.add_argument(
-        "--seed", type=int, default=1, metavar="S", help="the same seed loses the same packets (default 1)"
+    _seed(call)
+
+    loss = commands.add_parser(
+        "loss",
+        help="the same conversation without loss, with random loss, and with one packet lost",
+        description="Three callers ask the same questions in turn, each over its own network: what do losses cost?",
     )
+    _common(loss)
+    _tapped(loss)
+    loss.add_argument("--turns", type=_positive_int, default=12, metavar="N", help="questions of each (default 12)")
+    loss.add_argument(
+        "--loss", type=_fraction, default=0.02, metavar="F", help="random loss of the second, both ways (default 0.02)"
+    )
+    loss.add_argument(
+        "--lose-packet",
+        type=int,
+        default=LossOptions.packet,
+        metavar="K",
+        help="packet that the third loses, each way, counted from 0 at 50 a second (default %(default)s)",
+    )
+    _seed(loss)
 
     load = commands.add_parser(
         "load",
@@ -153,18 +218,40 @@ def _parser() -> argparse.ArgumentParser:
         description="Holds conversations side by side and prints what a session costs each service.",
     )
     _common(load)
+    _measured(load)
+    load.add_argument("--direct", action="store_true", help=_DIRECT)
     load.add_argument("--sessions", type=_positive_int, default=10, metavar="N", help="callers (default 10)")
     load.add_argument(
         "--seconds", type=float, default=60.0, metavar="T", help="how long to measure, with all connected (default 60)"
     )
+    load.add_argument("--quiet", action="store_true", help="the callers hear the greeting and then say nothing")
+
+    cost = commands.add_parser(
+        "cost",
+        help="what a session costs the gateway, without models",
+        description="Starts broker, gateway and emulated stages, calls them from another process, and prints the "
+        "gateway's CPU per session: with nobody talking, and in conversation.",
+    )
+    cost.add_argument("--sessions", type=_positive_int, default=10, metavar="N", help="callers (default 10)")
+    cost.add_argument("--seconds", type=float, default=60.0, metavar="T", help="of conversation (default 60)")
+    cost.add_argument("--quiet-seconds", type=float, default=20.0, metavar="T", help="of silence (default 20)")
+    cost.add_argument("--services-file", type=Path, metavar="FILE", help="write pids and addresses here meanwhile")
+    cost.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--url", default=DEFAULT_URL, help=f"where the gateway answers (default {DEFAULT_URL})")
+def _common(parser: argparse.ArgumentParser, url: str | None = DEFAULT_URL) -> None:
+    where = f"default {url}" if url else "default: services started for this run"
+    parser.add_argument("--url", default=url, help=f"where the gateway answers ({where})")
     parser.add_argument("--bot", help="bot to call (default: the one marked default)")
-    parser.add_argument("--direct", action="store_true", help="offer straight to /api/offer, without /start")
     parser.add_argument("--voice", choices=["hibari", "espeak"], help="voice of the caller (default: built in)")
+    parser.add_argument(
+        "--services-file", type=Path, metavar="FILE", help="the services as the local runner wrote them (JSON)"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def _measured(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--service",
         action="append",
@@ -172,10 +259,35 @@ def _common(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=URL",
         help="a service whose /metrics tell CPU and memory; may be repeated",
     )
+
+
+def _tapped(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--services-file", type=Path, metavar="FILE", help="the services as the local runner wrote them (JSON)"
+        "--nats",
+        metavar="URL",
+        help="the broker, to compare what is heard with what tts made (default: as --services-file says)",
     )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--realm", default=DEFAULT_REALM, help="the services' realm (default %(default)s)")
+
+
+def _turns(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--turns", type=_positive_int, default=10, metavar="N", help="questions to ask (default 10)")
+    parser.add_argument(
+        "--barge-ins", type=_count, default=3, metavar="N", help="replies to interrupt at the end (default 3)"
+    )
+
+
+def _seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="the same seed loses the same packets (default 1)"
+    )
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return value
 
 
 def _positive_int(text: str) -> int:

@@ -7,10 +7,23 @@ from dataclasses import dataclass
 
 from natter_bench.caller import Caller, Setup
 from natter_bench.conversation import Exchange
-from natter_bench.measure import Gap, Interruption, gaps, interruption, p50, p95, turn
+from natter_bench.measure import Gap, Hole, Interruption, as_heard, gaps, holes, interruption, p50, p95, turn
 from natter_bench.recording import ReceivedFrame
 from natter_bench.resources import Cost
+from natter_bench.tap import VoiceTap
 from natter_bench.transcript import Latency, bot_text, latencies, user_text
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceReport:
+    """How the voice that tts made for a turn came through."""
+
+    segments: int
+    holes: list[Hole]
+    unheard: int
+    """Segments never heard."""
+    cut: int
+    """Segments that ended early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +34,8 @@ class TurnReport:
     missed: bool
     talked_over: bool
     gaps: list[Gap]
+    voice: VoiceReport | None
+    """None: nobody listened to what tts made."""
     user_text: str
     bot_text: str
     latency: Latency | None
@@ -41,7 +56,7 @@ class SessionReport:
 
     setup: Setup
     turns: list[TurnReport]
-    barge_in: Interruption | None
+    barge_ins: list[Interruption]
     late_frames: int
     """Frames that the caller itself sent over 10 ms late: its machine was too busy."""
     dropped_outgoing: int
@@ -59,24 +74,39 @@ class SessionReport:
         return sum(one.talked_over for one in self.turns)
 
     @property
+    def holes(self) -> int | None:
+        """Holes in the voice against what tts made; None where nobody listened to that."""
+        voices = [one.voice for one in self.turns if one.voice is not None]
+        return sum(len(voice.holes) for voice in voices) if voices else None
+
+    @property
+    def incomplete_segments(self) -> int:
+        """Segments of undisturbed turns that were not heard, or not to their end."""
+        return sum(one.voice.unheard + one.voice.cut for one in self.turns if one.voice is not None)
+
+    @property
     def suspected_holes(self) -> int:
         """Gaps that look like holes. Without the audio that tts made nobody can be sure of those of silence."""
         return sum(gap.looks_like_hole for one in self.turns for gap in one.gaps)
 
 
 def session_report(
-    caller: Caller, exchanges: Sequence[Exchange], barge_in: Exchange | None, seconds: float
+    caller: Caller,
+    exchanges: Sequence[Exchange],
+    barge_ins: Sequence[Exchange],
+    seconds: float,
+    tap: VoiceTap | None = None,
 ) -> SessionReport:
     """Measure a call that is over (decodes what was received: about 1.3 ms per second of the call)."""
     frames = caller.recording.frames()
-    heard = None
-    if barge_in is not None:
-        heard = interruption(caller.recording.sent, frames, after_s=barge_in.began_s, before_s=barge_in.ended_s)
+    heard = [
+        interruption(caller.recording.sent, frames, after_s=one.began_s, before_s=one.ended_s) for one in barge_ins
+    ]
     outgoing, incoming = caller.dropped
     return SessionReport(
         setup=caller.setup,
-        turns=[report for one in exchanges if (report := turn_report(caller, frames, one)) is not None],
-        barge_in=heard,
+        turns=[report for one in exchanges if (report := turn_report(caller, frames, one, tap)) is not None],
+        barge_ins=[one for one in heard if one is not None],
         late_frames=caller.microphone.late_frames,
         dropped_outgoing=outgoing,
         dropped_incoming=incoming,
@@ -84,7 +114,9 @@ def session_report(
     )
 
 
-def turn_report(caller: Caller, frames: Sequence[ReceivedFrame], window: Exchange) -> TurnReport | None:
+def turn_report(
+    caller: Caller, frames: Sequence[ReceivedFrame], window: Exchange, tap: VoiceTap | None = None
+) -> TurnReport | None:
     """Measure one exchange of a call; None when nothing was said."""
     recording, after_s, before_s = caller.recording, window.began_s, window.ended_s
     measured = turn(recording.sent, frames, after_s=after_s, before_s=before_s)
@@ -96,15 +128,34 @@ def turn_report(caller: Caller, frames: Sequence[ReceivedFrame], window: Exchang
         missed=measured.missed,
         talked_over=measured.talked_over,
         gaps=[] if reply_s is None else gaps(frames, after_s=reply_s, before_s=before_s),
+        voice=None if tap is None else _voice_report(tap, frames, after_s=after_s, before_s=before_s),
         user_text=user_text(recording, after_s=after_s, before_s=before_s),
         bot_text=bot_text(recording, after_s=after_s, before_s=before_s),
         latency=next(iter(latencies(recording, after_s=after_s, before_s=before_s)), None),
     )
 
 
+def _voice_report(tap: VoiceTap, frames: Sequence[ReceivedFrame], *, after_s: float, before_s: float) -> VoiceReport:
+    made = tap.segments(after_s=after_s, before_s=before_s)
+    heard = holes([segment.pcm for segment in made], as_heard(frames, after_s=after_s, before_s=before_s))
+    return VoiceReport(len(made), heard.holes, len(heard.unheard), len(heard.cut))
+
+
 def summary(values: Sequence[float]) -> Summary:
     """Of any figures in ms."""
     return Summary(p50(values), p95(values), len(values))
+
+
+def time_to_silence(sessions: Sequence[SessionReport]) -> Summary:
+    """Over all barge-ins that fell silent."""
+    return summary(
+        [
+            one.time_to_silence_ms
+            for session in sessions
+            for one in session.barge_ins
+            if one.time_to_silence_ms is not None
+        ]
+    )
 
 
 def voice_to_voice(sessions: Sequence[SessionReport]) -> Summary:
@@ -144,10 +195,10 @@ def call_text(session: SessionReport, services: dict[str, Cost], *, interrupted:
     lines += [
         f"missed turns     {session.missed_turns} of {len(session.turns)}"
         + (f", and the bot spoke too early in {session.talked_over}" if session.talked_over else ""),
-        f"suspected holes  {session.suspected_holes} (by ear alone, without the audio that tts made)",
+        _holes(session),
     ]
     if interrupted:
-        lines.append(f"time to silence  {_barge_in(session.barge_in)}")
+        lines.append(f"time to silence  {_barge_ins(session)}")
     if session.dropped_outgoing or session.dropped_incoming:
         lines.append(f"packets lost     {session.dropped_outgoing} sent, {session.dropped_incoming} received")
     lines += cost_lines(services)
@@ -159,8 +210,9 @@ def cost_lines(services: dict[str, Cost]) -> list[str]:
     """CPU and memory, a line a service."""
     if not services:
         return ["services         no figures: name them with --service NAME=URL or --services-file FILE"]
-    return ["service          CPU per session   memory"] + [
-        f"  {name:<14} {cost.cpu_s_per_session_s * 100:8.2f} % of a core {cost.memory_mb:7.0f} MB"
+    return ["service            CPU s per session s          memory"] + [
+        f"  {name:<14} {cost.cpu_s_per_session_s:8.4f} ({cost.cpu_s_per_session_s:5.1%} of a core)"
+        f" {cost.memory_mb:7.0f} MB"
         for name, cost in services.items()
     ]
 
@@ -174,12 +226,21 @@ def late_lines(sessions: Sequence[SessionReport]) -> list[str]:
     return [f"warning          {late} frames left over 10 ms late: this machine is too busy to measure on"]
 
 
-def _barge_in(heard: Interruption | None) -> str:
-    if heard is None or heard.last_audible_s is None:
-        return "not measured: the reply was over before it could be interrupted"
-    if not heard.silenced:
-        return "never: the reply went on"
-    return _ms(heard.time_to_silence_ms)
+def _holes(session: SessionReport) -> str:
+    if session.holes is None:
+        return f"suspected holes  {session.suspected_holes} (by ear alone: --nats URL compares with what tts made)"
+    segments = sum(one.voice.segments for one in session.turns if one.voice is not None)
+    incomplete = f", {session.incomplete_segments} not heard to the end" if session.incomplete_segments else ""
+    return f"holes            {session.holes} in {segments} segments{incomplete}"
+
+
+def _barge_ins(session: SessionReport) -> str:
+    if not session.barge_ins:
+        return "not measured: no reply was long enough to be interrupted"
+    found = time_to_silence([session])
+    failed = sum(not one.silenced for one in session.barge_ins)
+    text = f"p50 {_ms(found.p50)}   p95 {_ms(found.p95)}   ({found.count} interruptions)"
+    return f"{text}, and {failed} that did not stop the reply" if failed else text
 
 
 def _ms(value: float | None) -> str:

@@ -43,13 +43,7 @@ def read_services(gateway_url: str, pairs: Sequence[str], file: Path | None) -> 
     """
     services = {"gateway": Service("gateway", gateway_url)}
     if file is not None:
-        try:
-            content: Any = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
-            raise CallError(f"cannot read the services from {file}: {error}") from error
-        if not isinstance(content, dict):
-            raise CallError(f"{file} is not an object of services by name")
-        for name, entry in cast("dict[str, Any]", content).items():
+        for name, entry in _content(file).items():
             entries = cast("list[Any]", entry) if isinstance(entry, list) else [entry]
             for number, one in enumerate(entries, 1):
                 service = _service(name if number == 1 else f"{name}-{number}", one, file)
@@ -60,6 +54,13 @@ def read_services(gateway_url: str, pairs: Sequence[str], file: Path | None) -> 
             raise CallError(f"a service is given as NAME=http://host:port, not {pair!r}")
         services[name] = Service(name, url)
     return list(services.values())
+
+
+def nats_of(file: Path | None) -> str | None:
+    """The broker's address in the file of the local runner; None where there is none. Raises CallError."""
+    entry: Any = _content(file).get("nats") if file is not None else None
+    url: Any = cast("dict[str, Any]", entry).get("url") if isinstance(entry, dict) else None
+    return url if isinstance(url, str) else None
 
 
 async def usage(http: httpx.AsyncClient, service: Service) -> Usage | None:
@@ -131,6 +132,16 @@ def costs(before: Mapping[str, Usage], after: Mapping[str, Usage], session_secon
         for name, used in after.items()
         if name in before and session_seconds > 0
     }
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content: Any = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise CallError(f"cannot read the services from {file}: {error}") from error
+    if not isinstance(content, dict):
+        raise CallError(f"{file} is not an object of services by name")
+    return cast("dict[str, Any]", content)
 
 
 def _service(name: str, entry: Any, file: Path) -> Service:

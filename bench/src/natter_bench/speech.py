@@ -37,7 +37,14 @@ QUESTIONS: Final = (
     "Where can I learn to play the piano?",
     "What should I do on a rainy day?",
 )
-LONG_QUESTION: Final = "Please tell me a long story about a dog and a cat who live near the sea."
+LONG_QUESTIONS: Final = (
+    "Please tell me a long story about a dog and a cat who live near the sea.",
+    "Can you explain to me how people cross a large ocean in a small boat?",
+    "Please describe a walk through a forest in autumn, with all that you see.",
+    "Tell me everything that you know about the history of music.",
+    "What happens in a large city from the early morning to the late evening?",
+)
+"""They ask for replies that are long enough to be interrupted."""
 INTERRUPTION: Final = "Stop, wait a moment please, I have another question."
 
 _ESPEAK = "espeak-ng"
