@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from natter_llm.local import LocalOptions, LocalProvider
 
@@ -11,6 +12,6 @@ from natter_llm.local import LocalOptions, LocalProvider
 @pytest.fixture(scope="session")
 def local_model() -> Iterator[LocalProvider]:
     provider = LocalProvider(LocalOptions(slots=2))
-    asyncio.run(provider.load())
+    asyncio.run(provider.load(CollectorRegistry()))
     yield provider
     asyncio.run(provider.close())

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from natter_llm.local import LocalProvider
 from natter_llm.main import define
@@ -41,7 +42,7 @@ class ScriptedProvider:
     def describe(self) -> str:
         return "scripted"
 
-    async def load(self) -> None: ...
+    async def load(self, registry: CollectorRegistry) -> None: ...
 
     async def warm(self, request: LlmRequest) -> None:
         self.warmed.append(request)

@@ -39,6 +39,6 @@ def say() -> Say:
 async def recognizer() -> AsyncIterator[LocalProvider]:
     """The real built-in recognizer, started."""
     provider = LocalProvider()
-    await provider.start(CollectorRegistry())
+    await provider.load(CollectorRegistry())
     yield provider
     await provider.close()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import ClassVar
 
 import jiwer
 import numpy as np
 import numpy.typing as npt
 import pytest
-import structlog
 from prometheus_client import CollectorRegistry
 
+from natter_common.providers import installed
 from natter_common.worker import StageDefinition
 from natter_proto import Fault, Stage, Transcript
 from natter_stt.local import LocalProvider
 from natter_stt.main import define
-from natter_stt.provider import Emit, SpeechEnds, StreamSettings, SttError, SttProvider, SttStream
-from natter_stt.registry import installed, start_all
+from natter_stt.provider import ENTRY_POINT_GROUP, Emit, SpeechEnds, StreamSettings, SttError, SttProvider, SttStream
 from natter_testing.stage_harness import StageHarness, new_lease, stage_under_test
 
 SENTENCE = "Can you tell me what time the next train leaves for Boston?"
@@ -63,7 +61,7 @@ async def test_an_utterance_gets_interims_and_one_final(
     recognizer: LocalProvider, say: Say, nats_url: str, realm: str
 ) -> None:
     async with stage_under_test(local(recognizer), nats_url, realm) as stage:
-        assert (await stage.lease(new_lease(Stage.STAGE_STT, "local"))).detail == recognizer.detail
+        assert (await stage.lease(new_lease(Stage.STAGE_STT, "local"))).detail == recognizer.describe()
         audio = say(SENTENCE)
         await stage.send_mic(silence(500))
         begin = stage.next_sample
@@ -178,15 +176,13 @@ class BrokenStream:
 class BrokenProvider:
     """Provides broken streams."""
 
-    name: ClassVar[str] = "broken"
-    speech_ends: ClassVar[SpeechEnds] = SpeechEnds.FINALIZE
-    detail = "Nothing, for tests"
+    name = "broken"
+    speech_ends = SpeechEnds.FINALIZE
 
-    def __init__(self, *, available: bool = True) -> None:
-        self._available = available
+    def describe(self) -> str:
+        return "Nothing, for tests"
 
-    async def start(self, registry: CollectorRegistry) -> bool:
-        return self._available
+    async def load(self, registry: CollectorRegistry) -> None: ...
 
     def open(self, settings: StreamSettings, emit: Emit) -> SttStream:
         return BrokenStream()
@@ -203,10 +199,5 @@ async def test_a_stream_that_can_not_go_on_says_a_fault(nats_url: str, realm: st
         assert fault.retryable
 
 
-async def test_providers_are_found_by_entry_point_and_those_not_to_be_had_left_out() -> None:
-    assert any(isinstance(provider, LocalProvider) for provider in installed())
-    log = structlog.get_logger()
-    some: list[SttProvider] = [BrokenProvider()]
-    assert list(await start_all(some, CollectorRegistry(), log)) == ["broken"]
-    with pytest.raises(SttError, match="no provider"):
-        await start_all([BrokenProvider(available=False)], CollectorRegistry(), log)
+def test_the_built_in_recognizer_is_registered() -> None:
+    assert any(isinstance(provider, LocalProvider) for provider in installed(ENTRY_POINT_GROUP, SttProvider))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from natter_proto import (
     Attempt,
@@ -35,7 +36,7 @@ class ScriptedVoice:
     def describe(self) -> str:
         return "scripted"
 
-    async def load(self) -> None: ...
+    async def load(self, registry: CollectorRegistry) -> None: ...
 
     def open(self, settings: TtsSettings) -> "ScriptedVoice":
         return self

@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from prometheus_client import CollectorRegistry
+
 from natter_llm.continuation import RepeatCutter
 from natter_llm.limits import ReplyLimiter
 from natter_llm.prompt import fit_messages
@@ -162,7 +164,7 @@ class LocalProvider:
     def describe(self) -> str:
         return "built-in SmolLM2 135M, English, to try things out"
 
-    async def load(self) -> None:
+    async def load(self, registry: CollectorRegistry) -> None:
         loading = asyncio.get_running_loop()
         options = self._options
         self._slots = SlotTable(options.slots)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from natter_common.providers import close_all, installed, load_all
 from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
-from natter_llm.provider import LlmProvider
-from natter_llm.registry import NoProviderError, installed, start_all
+from natter_llm.provider import ENTRY_POINT_GROUP, LlmProvider
 from natter_llm.session import LlmSession
 from natter_proto import Lease, Stage
 
@@ -24,11 +24,8 @@ class LlmSettings(WorkerSettings):
 
 
 async def load(service: Service) -> StageDefinition:
-    """Start every provider that can be had; the built-in one loads its model."""
-    try:
-        return define(await start_all(installed(), service.log))
-    except NoProviderError as error:
-        raise SystemExit(f"natter-llm: {error}") from error
+    """Load every provider that can be had; the built-in one loads its model."""
+    return define(await load_all(installed(ENTRY_POINT_GROUP, LlmProvider), service.metrics.registry, service.log))
 
 
 def define(providers: Mapping[str, LlmProvider]) -> StageDefinition:
@@ -39,11 +36,7 @@ def define(providers: Mapping[str, LlmProvider]) -> StageDefinition:
 
     details = {name: provider.describe() for name, provider in providers.items()}
 
-    async def close() -> None:
-        for provider in providers.values():
-            await provider.close()
-
-    return StageDefinition(Stage.STAGE_LLM, Input.CONTROLS, details, open_session, close)
+    return StageDefinition(Stage.STAGE_LLM, Input.CONTROLS, details, open_session, lambda: close_all(providers))
 
 
 def main() -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+from natter_common.providers import Provider, ProviderError
 
 Role = Literal["system", "user", "assistant", "tool"]
 Reason = Literal["stop", "length", "tool_calls", "filtered"]
 
-ENTRY_POINTS = "natter.llm"
+ENTRY_POINT_GROUP = "natter.llm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +99,13 @@ class End:
 LlmEvent = Delta | ToolCalls | End
 
 
-class LlmError(Exception):
-    """A generation that failed. ``retryable``: another worker or provider may well succeed."""
-
-    def __init__(self, code: str, words: str, *, retryable: bool = True) -> None:
-        super().__init__(words)
-        self.code = code
-        self.retryable = retryable
+class LlmError(ProviderError):
+    """A generation that failed."""
 
 
-class LlmProvider(Protocol):
+@runtime_checkable
+class LlmProvider(Provider, Protocol):
     """A language model. One instance serves all sessions of a worker, from one event loop."""
-
-    name: str
-
-    def describe(self) -> str:
-        """What is really used, for people: "SmolLM2 135M, English"."""
-        ...
-
-    async def load(self) -> None:
-        """Make ready; called once before the worker offers itself. LlmError says in words what is missing."""
-        ...
 
     async def warm(self, request: LlmRequest) -> None:
         """Take the request's messages into the prompt cache, where there is one. Makes no text."""
@@ -128,8 +116,4 @@ class LlmProvider(Protocol):
 
         Raises LlmError, also in the middle.
         """
-        ...
-
-    async def close(self) -> None:
-        """Stop everything and free the model."""
         ...

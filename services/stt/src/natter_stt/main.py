@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from natter_common.providers import close_all, installed, load_all
 from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
 from natter_proto import Lease, Stage
-from natter_stt.provider import SttProvider
-from natter_stt.registry import installed, start_all
+from natter_stt.provider import ENTRY_POINT_GROUP, SttProvider
 from natter_stt.session import SttSession
 
 # The built-in recognizer reads one piece at a time: somebody who speaks keeps it busy for a quarter to a third of the
@@ -25,8 +25,8 @@ class SttSettings(WorkerSettings):
 
 
 async def load(service: Service) -> StageDefinition:
-    """Start every provider that can be had; the built-in one loads its model."""
-    return define(await start_all(installed(), service.metrics.registry, service.log))
+    """Load every provider that can be had; the built-in one loads its model."""
+    return define(await load_all(installed(ENTRY_POINT_GROUP, SttProvider), service.metrics.registry, service.log))
 
 
 def define(providers: Mapping[str, SttProvider]) -> StageDefinition:
@@ -35,13 +35,11 @@ def define(providers: Mapping[str, SttProvider]) -> StageDefinition:
     def open_session(lease: Lease, outlet: Outlet) -> SttSession:
         return SttSession(lease, outlet, providers[lease.provider])
 
-    details = {name: provider.detail for name, provider in providers.items()}
+    details = {name: provider.describe() for name, provider in providers.items()}
 
-    async def close() -> None:
-        for provider in providers.values():
-            await provider.close()
-
-    return StageDefinition(Stage.STAGE_STT, Input.MIC | Input.CONTROLS, details, open_session, close)
+    return StageDefinition(
+        Stage.STAGE_STT, Input.MIC | Input.CONTROLS, details, open_session, lambda: close_all(providers)
+    )
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What a recognizer has to offer to be a provider of speech to text: one small protocol, one file a provider.
 
-A provider is made once per worker, loads or connects in `start`, and opens a stream for each session. The service feeds
+A provider is made once per worker, loads or connects in `load`, and opens a stream for each session. The service feeds
 the stream what the session hears and passes on what the stream says; everything about NATS stays outside.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from prometheus_client import CollectorRegistry
+from natter_common.providers import Provider, ProviderError
 
 SAMPLE_RATE_HZ = 16_000
 BYTES_PER_SAMPLE = 2
@@ -78,13 +78,8 @@ class Transcript:
         return " ".join(word.text for word in self.words)
 
 
-class SttError(Exception):
-    """A stream that can't go on. `code` is for programs, the text for people (and free of what was said)."""
-
-    def __init__(self, code: str, words: str, *, retryable: bool) -> None:
-        super().__init__(words)
-        self.code = code
-        self.retryable = retryable
+class SttError(ProviderError):
+    """A stream that can't go on, or a recognizer that can't be had."""
 
 
 class BadSettingsError(ValueError):
@@ -137,29 +132,14 @@ class SttStream(Protocol):
 
 
 @runtime_checkable
-class SttProvider(Protocol):
+class SttProvider(Provider, Protocol):
     """A recognizer, one object per worker."""
 
-    name: ClassVar[str]
-    """In lower case, as bots and subjects name it."""
-    speech_ends: ClassVar[SpeechEnds]
-
     @property
-    def detail(self) -> str:
-        """What it really uses, for people: "Moonshine tiny, English"."""
-        ...
-
-    async def start(self, registry: CollectorRegistry) -> bool:
-        """Load or connect what all streams share, before the worker is ready. False: not to be had here (no key).
-
-        Metrics of the provider's own go into `registry`.
-        """
+    def speech_ends(self) -> SpeechEnds:
+        """How it gets to know that speech is over."""
         ...
 
     def open(self, settings: StreamSettings, emit: Emit) -> SttStream:
         """A stream for one session; raises `BadSettingsError`. Must not block."""
-        ...
-
-    async def close(self) -> None:
-        """Free what `start` took."""
         ...

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 
 from natter_tts.phonemes import Utterance, utterances, word_times
 from natter_tts.provider import SpokenWord, TtsError, TtsSettings, VoiceChunk
@@ -59,7 +60,7 @@ class LocalProvider:
     def describe(self) -> str:
         return "built-in Hibari, American English"
 
-    async def load(self) -> None:
+    async def load(self, registry: CollectorRegistry) -> None:
         self._engine = await asyncio.get_running_loop().run_in_executor(self._thread, _load_engine)
         # First runs are slow, and words unknown to the lexicon load another model: no caller should meet either.
         stream = self.open(TtsSettings())

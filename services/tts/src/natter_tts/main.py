@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from natter_common.providers import close_all, installed, load_all
 from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
 from natter_proto import Lease, Stage
-from natter_tts.provider import TtsProvider
-from natter_tts.registry import NoProviderError, installed, start_all
+from natter_tts.provider import ENTRY_POINT_GROUP, TtsProvider
 from natter_tts.session import TtsSession
 
 # The built-in voice takes 1 % of the time that it speaks, but whoever comes while it works waits up to 100 ms.
@@ -24,11 +24,8 @@ class TtsWorkerSettings(WorkerSettings):
 
 
 async def load(service: Service) -> StageDefinition:
-    """Start every provider that can be had; the built-in one loads its model."""
-    try:
-        return define(await start_all(installed(), service.log))
-    except NoProviderError as error:
-        raise SystemExit(f"natter-tts: {error}") from error
+    """Load every provider that can be had; the built-in one loads its model."""
+    return define(await load_all(installed(ENTRY_POINT_GROUP, TtsProvider), service.metrics.registry, service.log))
 
 
 def define(providers: Mapping[str, TtsProvider]) -> StageDefinition:
@@ -39,11 +36,9 @@ def define(providers: Mapping[str, TtsProvider]) -> StageDefinition:
 
     details = {name: provider.describe() for name, provider in providers.items()}
 
-    async def close() -> None:
-        for provider in providers.values():
-            await provider.close()
-
-    return StageDefinition(Stage.STAGE_TTS, Input.REPLIES | Input.CONTROLS, details, open_session, close)
+    return StageDefinition(
+        Stage.STAGE_TTS, Input.REPLIES | Input.CONTROLS, details, open_session, lambda: close_all(providers)
+    )
 
 
 def main() -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
-ENTRY_POINTS: Final = "natter.tts"
+from natter_common.providers import Provider, ProviderError
+
+ENTRY_POINT_GROUP: Final = "natter.tts"
 RATE_HZ: Final = 24_000
 
 
@@ -55,13 +57,8 @@ class VoiceChunk:
     total_samples: int = 0
 
 
-class TtsError(Exception):
-    """A synthesis that failed. ``retryable``: another worker or provider may well succeed."""
-
-    def __init__(self, code: str, words: str, *, retryable: bool = True) -> None:
-        super().__init__(words)
-        self.code = code
-        self.retryable = retryable
+class TtsError(ProviderError):
+    """A synthesis that failed."""
 
 
 class TtsStream(Protocol):
@@ -86,23 +83,10 @@ class TtsStream(Protocol):
         ...
 
 
-class TtsProvider(Protocol):
+@runtime_checkable
+class TtsProvider(Provider, Protocol):
     """A voice. One instance serves all sessions of a worker, from one event loop."""
-
-    name: str
-
-    def describe(self) -> str:
-        """What is really used, for people: "Hibari, American English"."""
-        ...
-
-    async def load(self) -> None:
-        """Make ready; called once before the worker offers itself. TtsError says in words what is missing."""
-        ...
 
     def open(self, settings: TtsSettings) -> TtsStream:
         """Open a session's voice. Raises TtsError when the settings cannot be met. Does not block."""
-        ...
-
-    async def close(self) -> None:
-        """Stop everything and free the model."""
         ...

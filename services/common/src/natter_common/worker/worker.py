@@ -9,6 +9,7 @@ from nats.aio.msg import Msg
 
 from natter_common.http import Health, serve, service_app
 from natter_common.link import Subscription
+from natter_common.providers import NoProviderError
 from natter_common.service import STOP_GRACE_S, Service, run_service
 from natter_common.settings import WorkerSettings
 from natter_common.worker.definition import BadLeaseError, StageDefinition
@@ -265,7 +266,10 @@ def run_worker(stage: str, settings_type: type[WorkerSettings], load: LoadStage,
             return worker.health()
 
         async with serve(service_app(service.metrics, probe), settings.http_host, settings.http_port, service.log):
-            definition = await load(service)
+            try:
+                definition = await load(service)
+            except NoProviderError as error:
+                raise SystemExit(f"natter-{stage}: {error}") from error
             worker = Worker(service, definition, settings)
             try:
                 await worker.serve()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from prometheus_client import CollectorRegistry, Counter
 
 from natter_stt.local.engine import Engine
@@ -19,18 +17,17 @@ MODEL = "moonshine-tiny"
 class LocalProvider:
     """An `SttProvider`: one engine for all streams of the worker."""
 
-    name: ClassVar[str] = "local"
-    speech_ends: ClassVar[SpeechEnds] = SpeechEnds.FINALIZE
+    name = "local"
+    speech_ends = SpeechEnds.FINALIZE
 
     def __init__(self) -> None:
         self._engine = Engine()
         self._pieces: Counter | None = None
 
-    @property
-    def detail(self) -> str:
+    def describe(self) -> str:
         return "Moonshine tiny, English, built in"
 
-    async def start(self, registry: CollectorRegistry) -> bool:
+    async def load(self, registry: CollectorRegistry) -> None:
         """Start the recognizer's process and load the model."""
         self._pieces = Counter(
             "natter_stt_local_pieces",
@@ -39,7 +36,6 @@ class LocalProvider:
             registry=registry,
         )
         await self._engine.start()
-        return True
 
     def open(self, settings: StreamSettings, emit: Emit) -> SttStream:
         """A stream for one session; raises `BadSettingsError`."""
