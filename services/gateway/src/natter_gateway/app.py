@@ -40,7 +40,7 @@ class StartBody(BaseModel):
 
 
 class StartRequest(BaseModel):
-    body: StartBody = StartBody()
+    body: StartBody | None = None
 
 
 class Offer(BaseModel):
@@ -77,8 +77,8 @@ def make_app(
     app.add_exception_handler(RequestValidationError, _bad_request)
 
     @app.post("/start")
-    async def start(request: StartRequest) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        with_bot = _bot(catalogue, request.body)
+    async def start(request: StartRequest | None = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        with_bot = _bot(catalogue, (request and request.body) or StartBody())
         async with _as_http_errors():
             await sessions.has_capacity(with_bot)
             session = sessions.reserve(with_bot)

@@ -26,6 +26,7 @@ from natter_gateway.rtvi import outgoing
 from natter_gateway.settings import IceServer
 
 _NEGOTIATION_S: Final = 10.0
+_CLOSE_S: Final = 5.0
 MAX_CANDIDATES: Final = 64
 _MAX_CANDIDATE_CHARACTERS: Final = 512
 
@@ -131,7 +132,11 @@ class Peer:
             self._mic_hook.close()
         if self._loss_hook is not None:
             self._loss_hook.close()
-        await self._pc.close()
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._pc.close()
+        except TimeoutError:
+            self._log.warning("connection did not close in time")
 
     def _offer_voice(
         self, playout: Playout, on_voice_frame: Callable[[PoppedFrame, float], object]
