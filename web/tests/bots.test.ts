@@ -26,10 +26,18 @@ describe("parseBots", () => {
       language: "en",
       isDefault: true,
       stages: [
-        { name: "Turn-taking", uses: "Silero · local", note: undefined },
-        { name: "Speaks with", uses: "Hibari · local", note: "English" },
+        { name: "Turn-taking", uses: "Silero", note: undefined },
+        { name: "Speaks with", uses: "Hibari", note: "English" },
       ],
     });
+  });
+
+  it("says once who does the work", () => {
+    const usesOf = (stt: object) => parseBots({ bots: [{ id: "a", stages: { stt } }] })[0]?.stages[0]?.uses;
+    expect(usesOf({ provider: "local", detail: "built-in Moonshine" })).toBe("Built-in Moonshine");
+    expect(usesOf({ provider: "deepgram", model: "nova-3" })).toBe("Nova-3 · deepgram");
+    expect(usesOf({ provider: "deepgram", detail: "Deepgram Nova 3" })).toBe("Deepgram Nova 3");
+    expect(usesOf({ provider: "local" })).toBe("local");
   });
 
   it("makes up for what is missing, and leaves out what has no id", () => {

@@ -1,7 +1,7 @@
 /** One part of the pipeline, as the server describes it. */
 export interface Stage {
   readonly name: string;
-  /** In a few words: what does the work, e.g. "local, Hibari". */
+  /** In a few words: what does the work, e.g. "Nova 3 · deepgram". */
   readonly uses: string;
   readonly note: string | undefined;
 }
@@ -53,10 +53,17 @@ function parseStages(value: unknown): Stage[] {
   const stages = record(value);
   return Object.entries(STAGE_NAMES).flatMap(([key, name]) => {
     const stage = record(stages[key]);
-    const what = [text(stage["model"]) ?? text(stage["detail"]), text(stage["provider"])].filter(Boolean);
-    if (what.length === 0) return [];
-    return [{ name, uses: what.join(" · "), note: text(stage["note"]) }];
+    const uses = inWords(text(stage["model"]) ?? text(stage["detail"]), text(stage["provider"]));
+    return uses === undefined ? [] : [{ name, uses, note: text(stage["note"]) }];
   });
+}
+
+/** What does the work, and whose it is where that does not say so. Nobody needs to be told of what is built in. */
+function inWords(what: string | undefined, provider: string | undefined): string | undefined {
+  if (what === undefined) return provider;
+  const said = what.charAt(0).toUpperCase() + what.slice(1);
+  const isClear = provider === undefined || provider === "local" || what.toLowerCase().includes(provider.toLowerCase());
+  return isClear ? said : `${said} · ${provider}`;
 }
 
 function record(value: unknown): Record<string, unknown> {

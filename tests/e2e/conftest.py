@@ -1,0 +1,117 @@
+"""The whole of Natter, started as `make up` starts it, and what the browser tests need around it."""
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from natter_local.ports import free_port
+
+_ROOT: Final = Path(__file__).parents[2]
+_WEB: Final = _ROOT / "web"
+_READY_WITHIN_S: Final = 90
+_STOPPED_WITHIN_S: Final = 40
+
+
+@dataclass(frozen=True)
+class RunningNatter:
+    """A system that is up."""
+
+    url: str
+    services: dict[str, Any]
+    """Address and pid of each service, and of nats."""
+
+
+@pytest.fixture(scope="session")
+def natter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNatter]:
+    """The broker and the five services with their built-in models, one for all tests that do them no harm.
+
+    A process of its own, because its logs have to be read also while no test's event loop runs.
+    """
+    folder = tmp_path_factory.mktemp("natter")
+    # The bots that come with it, and some that make tests short. The runner looks for bots and .env where it starts,
+    # so that nobody's keys and settings play a part.
+    shutil.copytree(_ROOT / "bots", folder / "bots")
+    shutil.copytree(Path(__file__).parent / "bots", folder / "bots", dirs_exist_ok=True)
+    services = folder / "services.json"
+    environment = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    environment |= {
+        "FAST_API_PORT": str(free_port()),
+        "NATTER_WEB_DIR": str(_WEB / "dist"),
+        "NATTER_SERVICES_FILE": str(services),
+        "NATTER_DRAIN_S": "0",
+    }
+    log = folder / "natter.log"
+    with log.open("wb") as output:
+        command = [Path(sys.executable).with_name("natter-local")]
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_up(process, services, log)
+        described = json.loads(services.read_text())
+        yield RunningNatter(described["gateway"]["url"], described)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOPPED_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
+@pytest.fixture(scope="session")
+def page_url(natter: RunningNatter) -> str:
+    """Our page, which records its client's events in `window.natter`."""
+    if not (_WEB / "dist" / "index.html").is_file():
+        pytest.fail("the page is not built: run `make web`, or `npm ci && npm run build` in web/")
+    return f"{natter.url}/?e2e=1"
+
+
+@pytest.fixture(scope="session")
+def direct_page_url(natter: RunningNatter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page of another origin that uses the official client without /start: web/tests/direct-page."""
+    folder = tmp_path_factory.mktemp("direct-page")
+    vite = _WEB / "node_modules" / ".bin" / "vite"
+    if not vite.exists():
+        pytest.fail("the page's packages are not installed: run `make web`, or `npm ci` in web/")
+    command = [vite, "build", "tests/direct-page", "--outDir", folder, "--emptyOutDir", "--logLevel", "warn"]
+    built = subprocess.run(command, cwd=_WEB, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    handler = partial(_QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, name="direct-page")
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/?gateway={natter.url}"
+        server.shutdown()
+        thread.join()
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has in the base class
+        pass
+
+
+def _is_setting(name: str) -> bool:
+    """Whether a variable would change what is tested."""
+    return name.startswith(("NATTER_", "NATS_", "OTEL_")) or name.endswith(("_API_KEY", "_BASE_URL"))
+
+
+def _wait_until_up(process: "subprocess.Popen[bytes]", services: Path, log: Path) -> None:
+    up = threading.Event()
+    for _ in range(_READY_WITHIN_S * 10):
+        if services.exists():
+            return
+        if process.poll() is not None:
+            break
+        up.wait(0.1)
+    pytest.fail(f"Natter did not come up:\n{log.read_text()[-4000:]}")

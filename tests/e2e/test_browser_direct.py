@@ -1,0 +1,45 @@
+"""Somebody else's page: the official client as it comes, another origin, no /start."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from natter_bench.words import word_error_rate
+from natter_testing.browser import microphone_file, open_tab
+from natter_testing.browser.wire import check_order, check_progress, segments, spoken_turn, user_text
+from natter_testing.hearing import recognise
+
+pytestmark = pytest.mark.timeout(200)
+
+QUESTION: Final = "What do you like to eat in the morning?"
+MOST_WRONG_OF_CALLER: Final = 0.15
+MOST_WRONG_OF_BOT: Final = 0.30
+
+
+def test_a_conversation_straight_through_the_offer(direct_page_url: str, tmp_path: Path) -> None:
+    microphone = microphone_file(tmp_path / "question.wav", 3.0, QUESTION)
+    with open_tab(tmp_path, microphone) as tab:
+        page = tab.page
+        page.goto(f"{direct_page_url}&bot=brief")
+        page.click("#connect")
+        page.wait_for_function("() => direct.ready || direct.error")
+        assert page.evaluate("direct.error") == ""
+        answer = tab.wait_for("bot-started-speaking", within_s=30)
+        tab.wait_for("bot-stopped-speaking", after_ms=answer.at_ms, within_s=40)
+        tab.wait_for_quiet()
+        messages, voice, events = tab.messages(), tab.bot_audio(), page.evaluate("direct.events")
+        page.click("#disconnect")
+        page.wait_for_function("() => direct.events.includes('disconnected')")
+
+    assert not [each for each in tab.addresses if each.endswith("/start")]
+    assert not tab.problems
+    check_order(spoken_turn(messages))
+    check_progress(messages)
+    assert [each for each in events if each.endswith("edSpeaking")] == [
+        *("userStartedSpeaking", "userStoppedSpeaking"),
+        *("botStartedSpeaking", "botStoppedSpeaking"),
+    ]
+    assert word_error_rate(QUESTION, user_text(messages)) <= MOST_WRONG_OF_CALLER, user_text(messages)
+    said, (understood,) = " ".join(segments(messages).values()), recognise(voice)
+    assert word_error_rate(said, understood) <= MOST_WRONG_OF_BOT, f"{said!r} was heard as {understood!r}"
