@@ -10,6 +10,7 @@ from typing import Final
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_gateway.bots.model import Bot
+from natter_gateway.conductor.alarm import Alarm
 from natter_gateway.conductor.caller_audio import CallerAudio
 from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
 from natter_gateway.conductor.page import Page
@@ -21,18 +22,8 @@ from natter_gateway.media.playout import Playout, PlayoutOrderError, PlayoutOver
 from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
 from natter_gateway.media.segment import PlayoutGapError
 from natter_gateway.microphone import MicClock
-from natter_gateway.reply import (
-    Reply as HeardReply,
-)
-from natter_gateway.reply import (
-    ReplyHeard,
-    ReplyNotice,
-    SegmentHeard,
-    SegmentShown,
-    SpokenWord,
-    VoiceBegan,
-    WordsHeard,
-)
+from natter_gateway.reply import Reply as HeardReply
+from natter_gateway.reply import ReplyHeard, ReplyNotice, SpokenWord
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
@@ -91,8 +82,7 @@ class Conductor:
         self._next_segment_id = 1
         self._audio = CallerAudio()
         self._latency = TurnLatencyMeter(page, metrics, log)
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due_s = 0.0
+        self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
 
     @property
@@ -261,8 +251,7 @@ class Conductor:
     def end(self) -> None:
         """The session is over: say so to the stages, stop the clock."""
         self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         self.publish_state()
 
     # --- What the machine decides
@@ -358,18 +347,11 @@ class Conductor:
 
     def _notify(self, notices: list[ReplyNotice]) -> None:
         for notice in notices:
-            match notice:
-                case VoiceBegan():
-                    self._page.voice_began()
-                case SegmentShown():
-                    self._page.segment_shown(notice)
-                case WordsHeard():
-                    self._page.words_heard(notice)
-                case SegmentHeard():
-                    self._page.segment_heard(notice)
-                case ReplyHeard():
-                    if self._reply is not None:
-                        self.handle(ev.ReplyComplete(self._reply.key))
+            if isinstance(notice, ReplyHeard):
+                if self._reply is not None:
+                    self.handle(ev.ReplyComplete(self._reply.key))
+            else:
+                self._page.reply_news(notice)
 
     def _grant(self) -> None:
         """Let tts go on when playout has come near enough."""
@@ -386,7 +368,9 @@ class Conductor:
         lease = self.leases.get(stage)
         if lease is not None and header.epoch == lease.epoch and header.term == lease.term:
             return False
-        self._metrics.drop(stage_name(stage) if stage else "frame", "old_epoch")
+        # A frame of another version may name a stage that this one does not know.
+        known = stage in Stage.values() and stage != Stage.STAGE_UNSPECIFIED
+        self._metrics.drop(stage_name(stage) if known else "frame", "old_epoch")
         return True
 
     def _say_held(self, *, held: bool) -> None:
@@ -409,18 +393,10 @@ class Conductor:
         due_ms = self._machine.deadline_ms
         if self._reply is not None and self._reply.due_ms is not None:
             due_ms = self._reply.due_ms if due_ms is None else min(due_ms, self._reply.due_ms)
-        if due_ms is None or self._ended:
-            return
-        due_s = due_ms / 1000
-        if self._timer is not None:
-            if self._timer_due_s <= due_s:
-                return
-            self._timer.cancel()
-        self._timer_due_s = due_s
-        self._timer = self._loop.call_at(due_s, self._tick)
+        if not self._ended:
+            self._alarm.set(due_ms)
 
     def _tick(self) -> None:
-        self._timer = None
         if self._reply is not None:
             self._notify(self._reply.advance(self._now_ms()))
         self.handle(ev.Tick())

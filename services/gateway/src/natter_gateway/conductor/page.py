@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from natter_gateway.latency import TurnLatency
-from natter_gateway.reply import SegmentHeard, SegmentShown, WordsHeard
+from natter_gateway.reply import SegmentHeard, SegmentShown, VoiceBegan, WordsHeard
 from natter_gateway.rtvi import outgoing
 
 SendToPage = Callable[[str], None]
@@ -49,22 +49,21 @@ class Page:
             self._voice_open = True
             self._send(outgoing.message("bot-tts-started"))
 
-    def voice_began(self) -> None:
-        """The caller begins to hear it."""
-        self._speaking = True
-        self._send(outgoing.message("bot-started-speaking"))
-
-    def segment_shown(self, notice: SegmentShown) -> None:
-        self._send(outgoing.bot_output_new(notice.segment_id, notice.text, spoken=notice.spoken))
-
-    def words_heard(self, notice: WordsHeard) -> None:
-        if notice.rest:
-            text = notice.heard + notice.rest
-            self._send(outgoing.bot_output_progress(notice.segment_id, text, notice.heard, notice.rest))
-        self._send(outgoing.text_message("bot-tts-text", notice.words))
-
-    def segment_heard(self, notice: SegmentHeard) -> None:
-        self._send(outgoing.bot_output_progress(notice.segment_id, notice.text, notice.text, ""))
+    def reply_news(self, notice: VoiceBegan | SegmentShown | WordsHeard | SegmentHeard) -> None:
+        """The caller hears or sees more of a reply."""
+        match notice:
+            case VoiceBegan():
+                self._speaking = True
+                self._send(outgoing.message("bot-started-speaking"))
+            case SegmentShown():
+                self._send(outgoing.bot_output_new(notice.segment_id, notice.text, spoken=notice.spoken))
+            case WordsHeard():
+                if notice.rest:
+                    text = notice.heard + notice.rest
+                    self._send(outgoing.bot_output_progress(notice.segment_id, text, notice.heard, notice.rest))
+                self._send(outgoing.text_message("bot-tts-text", notice.words))
+            case SegmentHeard():
+                self._send(outgoing.bot_output_progress(notice.segment_id, notice.text, notice.text, ""))
 
     def reply_over(self, *, interrupted: bool) -> None:
         """Close what is open of a reply."""
