@@ -20,7 +20,7 @@ from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import UnknownBotError
 from natter_gateway.bots.model import Bot
 from natter_gateway.leases.broker import LeaseRefusedError, NoCapacityError
-from natter_gateway.media.sdp import OfferError, OfferTooLargeError
+from natter_gateway.media.sdp import OfferError, OfferTooLargeError, validate_offer
 from natter_gateway.peer import MAX_CANDIDATES, CandidateError
 from natter_gateway.session import Session
 from natter_gateway.sessions import NotServingError, Sessions, no_capacity
@@ -127,6 +127,8 @@ async def _answer(
     if request.type != "offer":
         raise HTTPException(400, f"an offer is expected, not {request.type[:20]!r}")
     async with _as_http_errors():
+        # Before anything is leased: what can't be answered must cost the stages nothing.
+        validate_offer(request.sdp)
         session = await _session_of(sessions, catalogue, request, session_id)
         answer = await session.connect(request.sdp)
     return {"sdp": answer, "type": "answer", "pc_id": session.public_id}

@@ -1,6 +1,8 @@
 """One peer connection of a session: SDP, candidates, the media hooks, the data channel."""
 
 import asyncio
+import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -29,6 +31,8 @@ _NEGOTIATION_S: Final = 10.0
 _CLOSE_S: Final = 5.0
 MAX_CANDIDATES: Final = 64
 _MAX_CANDIDATE_CHARACTERS: Final = 512
+_MAX_PORT: Final = 65_535
+_MDNS_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,63}\.local")
 
 
 class CandidateError(ValueError):
@@ -109,6 +113,8 @@ class Peer:
             parsed = candidate_from_sdp(text)
         except (ValueError, IndexError, AssertionError) as error:
             raise CandidateError(f"not a candidate: {candidate[:80]!r}") from error
+        if not _reachable(parsed.ip, parsed.port):
+            raise CandidateError(f"no address to reach: {candidate[:80]!r}")
         parsed.sdpMid = sdp_mid
         parsed.sdpMLineIndex = sdp_mline_index
         try:
@@ -166,3 +172,16 @@ class Peer:
         self._channel = channel
         channel.on("message", self._on_message)
         self._on_channel()
+
+
+def _reachable(host: str, port: int) -> bool:
+    """Whether a candidate names what browsers name: an IP address, or an mDNS name that stands for one."""
+    if not 0 <= port <= _MAX_PORT:
+        return False
+    if _MDNS_NAME.fullmatch(host):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

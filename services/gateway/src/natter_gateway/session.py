@@ -24,6 +24,7 @@ from natter_gateway.leases.broker import LeaseBroker, LeaseRefusedError, NoCapac
 from natter_gateway.leases.keeper import LeaseKeeper
 from natter_gateway.media.playout import PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
+from natter_gateway.media.sdp import OfferError
 from natter_gateway.microphone import MicSender
 from natter_gateway.outbox import Outbox
 from natter_gateway.peer import Peer
@@ -260,8 +261,11 @@ class Session:
             answer = await peer.answer(
                 offer_sdp, self._receiver, self._on_mic_frame, self.conductor.playout, self._on_voice_frame
             )
-        except BaseException:
+        except BaseException as error:
             await peer.close(say=False)
+            if self._peer is None and isinstance(error, OfferError):
+                # The client takes a 4xx for final: it will not come back to what was leased for it.
+                self.over()
             raise
         before, self._peer = self._peer, peer
         if before is not None:

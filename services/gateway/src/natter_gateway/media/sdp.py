@@ -20,6 +20,10 @@ MAX_LINE_BYTES = 4096
 PACKET_MS = 20
 
 _OPUS_MAP = re.compile(r"^a=rtpmap:(\d{1,3}) opus/48000(?:/2)?$", re.IGNORECASE)
+_FINGERPRINTS = re.compile(
+    r"sha-(?:256 (?:[0-9a-f]{2}:){31}|384 (?:[0-9a-f]{2}:){47}|512 (?:[0-9a-f]{2}:){63})[0-9a-f]{2}",
+    re.ASCII | re.IGNORECASE,
+)
 _CONTROL = re.compile(r"[^\t\n\r -~\u0080-\U0010ffff]")
 
 
@@ -68,8 +72,10 @@ def validate_offer(sdp: object) -> str:
     for media in description.media:
         if media.ice is None or not media.ice.usernameFragment or not media.ice.password:
             raise OfferMalformedError("sdp has a media section without ICE credentials")
-        if media.dtls is None or not media.dtls.fingerprints:
-            raise OfferMalformedError("sdp has a media section without a fingerprint")
+        if media.dtls is None or not any(
+            _FINGERPRINTS.fullmatch(f"{one.algorithm} {one.value}") for one in media.dtls.fingerprints
+        ):
+            raise OfferMalformedError("sdp has a media section without a fingerprint of SHA-256, 384 or 512")
     return sdp
 
 
