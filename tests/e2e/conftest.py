@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 
+from natter_local import launch
 from natter_local.ports import free_port
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -54,7 +55,8 @@ def natter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNatter]:
     }
     log = folder / "natter.log"
     with log.open("wb") as output:
-        command = [Path(sys.executable).with_name("natter-local")]
+        # Through the runner's own launcher, so that it ends with this process, however that ends.
+        command = [sys.executable, launch.__file__, str(os.getpid()), Path(sys.executable).with_name("natter-local")]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         _wait_until_up(process, services, log)

@@ -1,5 +1,6 @@
 """Somebody opens the page in Chromium, asks aloud, types, leaves, and begins again. All on the built-in models."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from natter_testing.hearing import recognise
 # One fixture holds both conversations; on a busy machine it takes its time.
 pytestmark = pytest.mark.timeout(300)
 
-QUESTION: Final = "What is the capital of France?"
+QUESTION: Final = "What should I do on a rainy day?"
 TYPED: Final = "Do you like tea?"
 GREETING: Final = "Hi, I'm Robin. It's good to hear you. What's on your mind today?"
 BEFORE_QUESTION_S: Final = 7.5
@@ -86,8 +87,10 @@ def first_talk(tab: Tab) -> Talk:
     tab.screenshot("answering")
     spoken = tab.wait_for("bot-stopped-speaking", after_ms=answer.at_ms, within_s=40)
 
+    expect(page.get_by_test_id("latency")).to_have_text(re.compile(r"\d+ ms"))
     page.get_by_test_id("text-input").fill(TYPED)
     page.get_by_test_id("text-send").click()
+    expect(page.get_by_test_id("latency")).to_be_hidden()
     answer = tab.wait_for("bot-started-speaking", after_ms=spoken.at_ms)
     tab.wait_for("bot-stopped-speaking", after_ms=answer.at_ms, within_s=40)
     return talk_of(tab, after_ms=0)

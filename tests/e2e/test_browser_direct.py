@@ -12,7 +12,7 @@ from natter_testing.hearing import recognise
 
 pytestmark = pytest.mark.timeout(200)
 
-QUESTION: Final = "What do you like to eat in the morning?"
+QUESTION: Final = "What should I do on a rainy day?"
 MOST_WRONG_OF_CALLER: Final = 0.15
 MOST_WRONG_OF_BOT: Final = 0.30
 

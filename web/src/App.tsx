@@ -31,7 +31,7 @@ function Page({ state }: { readonly state: CallState }) {
   const [picked, setPicked] = useState<string>();
   const [withMicrophone, setWithMicrophone] = useState(true);
   const [turn, tellTurn] = useTurn();
-  const latencyMs = useLatency();
+  const [latencyMs, forgetLatency] = useLatency();
   const sendText = useSendText();
 
   const bots = list.state === "loaded" ? list.bots : [];
@@ -50,6 +50,8 @@ function Page({ state }: { readonly state: CallState }) {
   };
   const send = (text: string) => {
     tellTurn("user-text");
+    // It tells of spoken questions; beside the answer to a typed one it would be another's.
+    forgetLatency();
     void sendText(text);
   };
   const offerTyping = idle && problem?.kind === "microphone";
@@ -110,12 +112,14 @@ function Conversation({ bot, phase }: { readonly bot: Bot | undefined; readonly 
   return <BotIntro bot={bot} />;
 }
 
-function useLatency(): number | undefined {
+/** How long the newest answer took, ms, and what makes the page forget it. */
+function useLatency(): readonly [number | undefined, () => void] {
   const [latencyMs, setLatencyMs] = useState<number>();
-  useRTVIClientEvent(RTVIEvent.Connected, useCallback(() => setLatencyMs(undefined), []));
+  const forget = useCallback(() => setLatencyMs(undefined), []);
+  useRTVIClientEvent(RTVIEvent.Connected, forget);
   useRTVIClientEvent(
     RTVIEvent.Metrics,
     useCallback((metrics: unknown) => setLatencyMs((last) => latencyOf(metrics) ?? last), []),
   );
-  return latencyMs;
+  return [latencyMs, forget];
 }
