@@ -103,3 +103,12 @@ def test_a_known_border_sets_free_what_was_held() -> None:
 def test_going_on_behind_segments_that_are_kept() -> None:
     made = segments_of(["and that is that, you see. ", "Bye."], kept=3)
     assert [(segment.number, segment.text) for segment in made] == [(4, "and that is that, you see. "), (5, "Bye.")]
+
+
+def test_half_a_sentence_behind_a_whole_one_is_left_out_when_a_limit_cut_it() -> None:
+    cut = Segmenter()
+    made = cut.feed("Paris is the capital of France. It is famous because it actually")
+    assert [segment.text.strip() for segment in made + cut.finish(cut_off=True)] == ["Paris is the capital of France."]
+    alone = Segmenter()
+    made = alone.feed("It is famous because it actually")
+    assert "".join(segment.text for segment in made + alone.finish(cut_off=True)) == "It is famous because it actually"

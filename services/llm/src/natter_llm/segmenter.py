@@ -41,6 +41,7 @@ class Segmenter:
     def __init__(self, kept: int = 0) -> None:
         self._number = kept
         self._rest = ""
+        self._at_sentence_end = False
 
     @property
     def segments(self) -> int:
@@ -59,8 +60,13 @@ class Segmenter:
         """A sentence ends here and another is known to follow: return what was held back, if it can be spoken."""
         return [self._cut(len(self._rest))] if count_letters(self._rest) else []
 
-    def finish(self) -> list[Segment]:
-        """The text is complete: return what was held back."""
+    def finish(self, *, cut_off: bool = False) -> list[Segment]:
+        """The text is complete: return what was held back.
+
+        `cut_off`: it ended at a limit. Half a sentence behind a whole one is better not said.
+        """
+        if cut_off and self._at_sentence_end:
+            self._rest = ""
         made: list[Segment] = []
         while len(self._rest) > LIMIT_CHARS and (end := self._forced()) is not None:
             made.append(self._cut(end))
@@ -117,4 +123,5 @@ class Segmenter:
     def _cut(self, end: int) -> Segment:
         text, self._rest = self._rest[:end], self._rest[end:]
         self._number += 1
+        self._at_sentence_end = text.rstrip("\"')]*_ \n").endswith((".", "!", "?", "…"))
         return Segment(self._number, text, spoken_form(text))

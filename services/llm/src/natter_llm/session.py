@@ -132,7 +132,7 @@ class _Generation:
                         await self._end(event)
 
     async def _end(self, end: End) -> None:
-        await self._send_segments(self._segmenter.finish())
+        await self._send_segments(self._segmenter.finish(cut_off=end.reason == "length"))
         self._mark("reply")
         usage = UsageFrame(
             prompt_tokens=end.usage.prompt_tokens,
