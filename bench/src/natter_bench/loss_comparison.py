@@ -29,6 +29,7 @@ CLEAN: Final = "no loss"
 RANDOM: Final = "random loss"
 SINGLE: Final = "one packet lost"
 
+DEFAULT_PACKET: Final = 60
 _PAUSE_S: Final = 0.3
 # Chance in the text decides what these take, and packets of the caller have no part in it.
 _MADE_BY_CHANCE: Final = ("model", "text", "voice")
@@ -46,7 +47,7 @@ class LossOptions:
     """Questions of each caller."""
     fraction: float = 0.02
     """Random loss of the second caller, both ways."""
-    packet: int = 60
+    packet: int = DEFAULT_PACKET
     """The third caller's lost packet, of each direction, counted from 0 at 50 a second: before its first question."""
     seed: int = 1
     voice: Voice | None = None

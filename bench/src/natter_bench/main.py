@@ -20,7 +20,7 @@ from natter_bench.cost import CostOptions, cost_text, run_cost
 from natter_bench.errors import CallError
 from natter_bench.load import LoadOptions, load_text, run_load
 from natter_bench.loss import LosePackets, Loss, NoLoss, RandomLoss
-from natter_bench.loss_comparison import LossOptions, compare_losses, loss_text
+from natter_bench.loss_comparison import DEFAULT_PACKET, LossOptions, compare_losses, loss_text
 from natter_bench.opus import OpusError
 from natter_bench.own_system import run_on_own_system
 from natter_bench.report import call_text
@@ -206,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     loss.add_argument(
         "--lose-packet",
         type=int,
-        default=LossOptions.packet,
+        default=DEFAULT_PACKET,
         metavar="K",
         help="packet that the third loses, each way, counted from 0 at 50 a second (default %(default)s)",
     )
