@@ -18,6 +18,7 @@ from natter_bench.call import CallOptions, run_call
 from natter_bench.caller import Network
 from natter_bench.cost import CostOptions, cost_text, run_cost
 from natter_bench.errors import CallError
+from natter_bench.leak import leak_text, run_leak
 from natter_bench.load import LoadOptions, load_text, run_load
 from natter_bench.loss import LosePackets, Loss, NoLoss, RandomLoss
 from natter_bench.loss_comparison import DEFAULT_PACKET, LossOptions, compare_losses, loss_text
@@ -35,16 +36,16 @@ _DIRECT: Final = "offer straight to /api/offer, without /start"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it could measure, 2 when not (with the reason on stderr)."""
+    """Run a command; 0 when it could measure, 2 when not (with the reason on stderr), 1 for leaks that it found."""
     parsed = _parser().parse_args(arguments)
     try:
-        _COMMANDS[parsed.command](parsed)
+        code = _COMMANDS[parsed.command](parsed)
     except (CallError, SpeechError, OpusError) as error:
         sys.stderr.write(f"natter-bench: {error}\n")
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code or 0
 
 
 def _call(parsed: argparse.Namespace) -> None:
@@ -128,7 +129,13 @@ def _cost(parsed: argparse.Namespace) -> None:
         sys.stdout.write(cost_text(report))
 
 
-_COMMANDS: Final = {"run": _bench, "call": _call, "loss": _loss, "load": _load, "cost": _cost}
+def _leak(parsed: argparse.Namespace) -> int:
+    report = asyncio.run(run_leak(parsed.sessions))
+    sys.stdout.write(leak_text(report))
+    return 1 if report.left_behind else 0
+
+
+_COMMANDS: Final = {"run": _bench, "call": _call, "loss": _loss, "load": _load, "cost": _cost, "leak": _leak}
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:
@@ -237,6 +244,14 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument("--quiet-seconds", type=float, default=20.0, metavar="T", help="of silence (default 20)")
     cost.add_argument("--services-file", type=Path, metavar="FILE", help="write pids and addresses here meanwhile")
     cost.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    leak = commands.add_parser(
+        "leak",
+        help="what sessions leave behind, without models",
+        description="Starts broker, gateway and emulated stages, opens and closes sessions, and compares tasks, "
+        "subscriptions, open files, threads, leases and memory with those before.",
+    )
+    leak.add_argument("--sessions", type=_positive_int, default=1_000, metavar="N", help="sessions (default 1000)")
     return parser
 
 

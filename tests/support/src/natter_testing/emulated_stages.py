@@ -11,7 +11,6 @@ from natter_common.service import Service, run_service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import StageDefinition, Worker
 from natter_proto import new_id, stage_name
-
 from natter_testing.emulated import llm, stt, tts, vad
 from natter_testing.emulated.script import Pace
 
@@ -31,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         words_per_s=parsed.words_per_s,
         sentences=parsed.sentences,
         first_audio_ms=parsed.first_audio_ms,
+        letters_per_s=parsed.letters_per_s,
     )
     run_service("testing", WorkerSettings, _body([definition(stage, pace) for stage in stages]), _DESCRIPTION, ())
 
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--words-per-s", type=float, default=pace.words_per_s, metavar="N")
     parser.add_argument("--sentences", type=int, default=pace.sentences, metavar="N", help="in a reply")
     parser.add_argument("--first-audio-ms", type=int, default=pace.first_audio_ms, metavar="MS")
+    parser.add_argument("--letters-per-s", type=float, default=pace.letters_per_s, metavar="N", help="of the voice")
     return parser
 
 

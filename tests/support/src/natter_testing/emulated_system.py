@@ -7,12 +7,13 @@ from types import MappingProxyType
 from typing import Final
 
 from natter_local.system import GATEWAY, LocalOptions, LocalSystem
-
 from natter_testing.emulated_stages import STAGES
 
 ALL: Final = "stages"
 """Name of the process that hosts all four stages."""
 ONE_PROCESS: Final[Mapping[str, int]] = MappingProxyType({GATEWAY: 1, ALL: 1})
+BRIEF: Final = ("--sentences", "1", "--letters-per-s", "40")
+"""Options of the stages for replies of under two seconds, where a test is about something else."""
 BOT: Final = """\
 name: Echo
 description: Speaks from a script.
@@ -37,8 +38,8 @@ def emulated_system(
 ) -> LocalSystem:
     """To be used as `async with emulated_system(folder) as system`.
 
-    `services`: how many of `gateway`, `vad`, `stt`, `llm`, `tts`, and of `stages`, a process with all four. `options` are
-    given to each emulated stage (`--first-token-ms 500`). The rest is as in `LocalOptions`.
+    `services`: how many of `gateway`, `vad`, `stt`, `llm`, `tts`, and of `stages`, a process with all four. `options`
+    are given to each emulated stage (`--first-token-ms 500`). The rest is as in `LocalOptions`.
     """
     bots = folder / "bots"
     bots.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ from typing import Final
 
 from natter_common.worker import Input, Outlet, Reached, StageDefinition, StageSession
 from natter_proto import EndReason, Header, Lease, Reply, ReplyKind, Stage, State, Turn, Usage
-
 from natter_testing.emulated.script import Pace, reply
 
 _MOST_WAITING: Final = 8
@@ -17,7 +16,7 @@ class LlmSession(StageSession):
     def __init__(self, _lease: Lease, outlet: Outlet, pace: Pace) -> None:
         self._outlet = outlet
         self._pace = pace
-        # Over the bound a turn is not answered, as by a worker that hangs.
+        # Over the bound the oldest goes: it is the one that was interrupted first.
         self._turns: asyncio.Queue[Turn] = asyncio.Queue(_MOST_WAITING)
         self._living: set[tuple[int, int]] = set()
         self._reached = Reached()
@@ -26,8 +25,9 @@ class LlmSession(StageSession):
         self._living = {(attempt.turn, attempt.attempt) for attempt in state.attempts}
 
     async def on_turn(self, turn: Turn) -> None:
-        if not self._turns.full():
-            self._turns.put_nowait(turn)
+        if self._turns.full():
+            self._turns.get_nowait()
+        self._turns.put_nowait(turn)
 
     async def run(self) -> None:
         while True:

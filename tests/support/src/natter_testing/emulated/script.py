@@ -39,6 +39,8 @@ class Pace:
     """In a reply."""
     first_audio_ms: int = 30
     """From a segment to its first voice; the rest follows in one burst."""
+    letters_per_s: float = 14.0
+    """Of the voice: 14 is how people speak."""
 
 
 def utterance(number: int) -> str:

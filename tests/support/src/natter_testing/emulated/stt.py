@@ -6,7 +6,6 @@ from typing import Final
 from natter_common.mic import MicSpan
 from natter_common.worker import Input, Outlet, Reached, StageDefinition, StageSession
 from natter_proto import Finalize, Lease, Stage, State, Transcript
-
 from natter_testing.emulated.script import Pace, first_words, spread_words, utterance
 
 _INTERIM_S: Final = 0.5

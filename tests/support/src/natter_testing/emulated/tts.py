@@ -22,10 +22,8 @@ from natter_proto import (
     Voice,
     pcm_audio,
 )
-
 from natter_testing.emulated.script import Pace, spread_words
 
-_SAMPLES_PER_LETTER: Final = VOICE_RATE_HZ // 14
 _PAUSE_SAMPLES: Final = VOICE_RATE_HZ // 4
 """A segment ends with this much silence."""
 _PITCH_HZ: Final = 140
@@ -97,7 +95,7 @@ class TtsSession(StageSession):
 
     async def _speak(self, key: SegmentKey, segment: Reply) -> None:
         await asyncio.sleep(self._pace.first_audio_ms / 1000)
-        spoken = len(segment.spoken) * _SAMPLES_PER_LETTER
+        spoken = round(len(segment.spoken) * VOICE_RATE_HZ / self._pace.letters_per_s)
         total = spoken + _PAUSE_SAMPLES
         words = spread_words(segment.text, 0, spoken)
         first = 0
