@@ -29,6 +29,8 @@ class CostOptions:
     quiet_seconds: float = 20.0
     services_file: Path | None = None
     """Where to write pids and addresses while it runs, for a profiler to find the gateway."""
+    stage_options: tuple[str, ...] = ()
+    """Of `natter-emulated-stage`: shorter replies, slower stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ async def run_cost(options: CostOptions) -> CostReport:
         folder = Path(name)
         file = options.services_file or folder / "services.json"
         try:
-            async with emulated_system(folder, services_file=file) as system:
+            async with emulated_system(folder, services_file=file, options=options.stage_options) as system:
                 empty = await _empty(system)
                 quiet = await _load(system, file, options.sessions, options.quiet_seconds, talk=False)
                 talking = await _load(system, file, options.sessions, options.seconds, talk=True)

@@ -177,10 +177,17 @@ class Crowd:
 
 
 async def count_leaks(
-    system: LocalSystem, sessions: int, *, warm_up: int, say: Callable[[str], object] = lambda _words: None
+    system: LocalSystem,
+    sessions: int,
+    *,
+    warm_up: int,
+    steps: int = 10,
+    say: Callable[[str], object] = lambda _words: None,
 ) -> LeakReport:
-    """Open and close `warm_up` sessions, look, open and close `sessions` more, look again. Raises CallError."""
-    steps = 10
+    """Open and close `warm_up` sessions, look, open and close `sessions` more, look again. Raises CallError.
+
+    `say` gets a line after each of the `steps` (two at least) in which the sessions come.
+    """
     samples: list[dict[str, Remains]] = []
     async with http_client() as http:
         crowd = Crowd(http, system.url)
