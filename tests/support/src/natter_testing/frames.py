@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from google.protobuf.message import Message as Frame
+
 from natter_proto import (
     AskMic,
     AskMicAnswer,

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import structlog
+
 from natter_common.link import open_link
 from natter_common.metrics import Metrics
 from natter_common.service import Service

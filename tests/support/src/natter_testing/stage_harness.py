@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 from nats.aio.msg import Msg
+
 from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import StageDefinition, Worker
@@ -44,7 +45,6 @@ from natter_proto import (
     new_id,
     pcm_audio,
 )
-
 from natter_testing.services import open_service
 
 FrameT = TypeVar("FrameT", bound=Message)
