@@ -162,13 +162,17 @@ class LeaseBroker:
         subject = self._subjects.offer(offer.stage, offer.provider)
         inbox = await self._link.request_many(subject, offer, on_answer)
         deadline = loop.time() + _FIRST_ANSWER_S
+        answered = False
         try:
             while True:
                 try:
                     async with asyncio.timeout_at(deadline):
                         answer = await answers.get()
                 except TimeoutError:
+                    if not answered:
+                        self._log.warning("nobody answered an offer in time", stage=stage_name(offer.stage))
                     return
+                answered = True
                 deadline = min(deadline, loop.time() + _FURTHER_ANSWERS_S)
                 if answer is None:
                     return
