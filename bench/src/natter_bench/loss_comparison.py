@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,13 +18,13 @@ import httpx
 
 from natter_bench.call import open_tap
 from natter_bench.caller import Caller, Network
-from natter_bench.conversation import exchange, hear_greeting
+from natter_bench.conversation import Exchange, exchange, hear_greeting
 from natter_bench.loss import LosePackets, RandomLoss
 from natter_bench.measure import p50
 from natter_bench.report import SessionReport, TurnReport, session_report
 from natter_bench.signalling import http_client
-from natter_bench.speech import Speech, Voice, question
-from natter_bench.tap import DEFAULT_REALM
+from natter_bench.speech import QUESTIONS, Speech, Voice, question
+from natter_bench.tap import DEFAULT_REALM, VoiceTap
 
 CLEAN: Final = "no loss"
 RANDOM: Final = "random loss"
@@ -45,6 +46,8 @@ class LossOptions:
     bot: str | None = None
     turns: int = 12
     """Questions of each caller."""
+    questions: Sequence[Speech] = ()
+    """Asked round and round; none: the bench's own."""
     fraction: float = 0.02
     """Random loss of the second caller, both ways."""
     packet: int = DEFAULT_PACKET
@@ -86,7 +89,8 @@ class LossReport:
 
 async def compare_losses(options: LossOptions) -> LossReport:
     """Hold the three calls. Raises CallError when one cannot be made."""
-    questions = [question(number, voice=options.voice) for number in range(options.turns)]
+    own = options.questions or [question(number, voice=options.voice) for number in range(len(QUESTIONS))]
+    questions = [own[number % len(own)] for number in range(options.turns)]
     networks = {
         CLEAN: Network(),
         # Two seeds: one network does not lose the same packets both ways.
@@ -96,33 +100,38 @@ async def compare_losses(options: LossOptions) -> LossReport:
     floor = asyncio.Lock()
     # Nobody asks before all are there and have heard their greetings.
     present = asyncio.Barrier(len(networks))
-    async with http_client() as http, asyncio.TaskGroup() as tasks:
-        calls = {
-            name: tasks.create_task(_call(options, questions, network, floor, present, http), name=f"caller-{name}")
-            for name, network in networks.items()
-        }
-    return LossReport({name: call.result() for name, call in calls.items()})
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(http_client())
+        taps = {name: await stack.enter_async_context(open_tap(options.nats_url, options.realm)) for name in networks}
+        async with asyncio.TaskGroup() as tasks:
+            calls = {
+                name: tasks.create_task(
+                    _call(options, questions, network, taps[name], floor, present, http), name=f"caller-{name}"
+                )
+                for name, network in networks.items()
+            }
+    # Measured when all have ended: it takes a while, and who is still in a call would send late.
+    return LossReport({name: session_report(*call.result(), taps[name]) for name, call in calls.items()})
 
 
 async def _call(
     options: LossOptions,
     questions: Sequence[Speech],
     network: Network,
+    tap: VoiceTap | None,
     floor: asyncio.Lock,
     present: asyncio.Barrier,
     http: httpx.AsyncClient,
-) -> SessionReport:
-    async with open_tap(options.nats_url, options.realm) as tap:
-        begin_s = time.monotonic()
-        async with Caller.connect(
-            options.url, bot=options.bot, network=network, http=http, on_session=None if tap is None else tap.listen
-        ) as caller:
-            prepared = [await caller.prepare(one.pcm, one.rate_hz) for one in questions]
-            await hear_greeting(caller)
-            await present.wait()
-            exchanges = [await exchange(caller, one, pause_s=_PAUSE_S, floor=floor) for one in prepared]
-            seconds = time.monotonic() - begin_s
-        return session_report(caller, exchanges, [], seconds, tap)
+) -> tuple[Caller, list[Exchange], list[Exchange], float]:
+    begin_s = time.monotonic()
+    async with Caller.connect(
+        options.url, bot=options.bot, network=network, http=http, on_session=None if tap is None else tap.listen
+    ) as caller:
+        prepared = [await caller.prepare(one.pcm, one.rate_hz) for one in questions]
+        await hear_greeting(caller)
+        await present.wait()
+        exchanges = [await exchange(caller, one, pause_s=_PAUSE_S, floor=floor) for one in prepared]
+        return caller, exchanges, [], time.monotonic() - begin_s
 
 
 def loss_text(report: LossReport) -> str:
