@@ -1,5 +1,3 @@
-
-
 import os
 
 # From 1.29 on, onnxruntime reports to its maker what it runs, unless told otherwise before it is imported. The caller's
