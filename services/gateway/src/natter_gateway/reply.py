@@ -191,8 +191,12 @@ class Reply:
 
     @property
     def due_ms(self) -> float | None:
-        """When to call `advance`, if no frame comes before."""
-        return self._in_flight[0].at_ms + self._delay_ms if self._in_flight else None
+        """When to call `advance` at the latest, if no frame comes before.
+
+        Frames advance the reply as they go out, so that only the last one of them needs a timer: one for each would
+        wake the process as often again as the voice itself does.
+        """
+        return self._in_flight[-1].at_ms + self._delay_ms if self._in_flight else None
 
     def on_frame(self, frame: PoppedFrame, at_ms: float) -> list[ReplyNotice]:
         """A frame is handed out."""
