@@ -12,9 +12,9 @@ from natter_bench.speech import EncodedSpeech, encode
 
 @pytest.fixture(scope="session")
 def speech() -> EncodedSpeech:
-    """1.5 s that emulated speech detection takes for speech: it goes by loudness."""
+    """0.8 s that emulated speech detection takes for speech: it goes by loudness."""
     rate_hz = 16_000
-    time_s = np.arange(int(1.5 * rate_hz)) / rate_hz
+    time_s = np.arange(int(0.8 * rate_hz)) / rate_hz
     tone = sum(np.sin(2 * np.pi * 150 * harmonic * time_s) / harmonic for harmonic in (1, 2, 3, 4))
     return encode((6_000 * tone).astype(np.int16), rate_hz)
 

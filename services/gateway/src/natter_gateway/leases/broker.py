@@ -162,15 +162,21 @@ class LeaseBroker:
         subject = self._subjects.offer(offer.stage, offer.provider)
         inbox = await self._link.request_many(subject, offer, on_answer)
         deadline = loop.time() + _FIRST_ANSWER_S
-        answered = False
+        answered = patient = False
         try:
             while True:
                 try:
                     async with asyncio.timeout_at(deadline):
                         answer = await answers.get()
                 except TimeoutError:
-                    if not answered:
-                        self._log.warning("nobody answered an offer in time", stage=stage_name(offer.stage))
+                    if answered:
+                        return
+                    if not patient and not self._link.settled:
+                        # This process itself stood still, or its link did: that says nothing of the workers.
+                        patient = True
+                        deadline = loop.time() + _FIRST_ANSWER_S
+                        continue
+                    self._log.warning("nobody answered an offer in time", stage=stage_name(offer.stage))
                     return
                 answered = True
                 deadline = min(deadline, loop.time() + _FURTHER_ANSWERS_S)
