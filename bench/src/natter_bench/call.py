@@ -15,6 +15,7 @@ from natter_bench.resources import Cost, Service, costs, usages
 from natter_bench.signalling import http_client
 from natter_bench.speech import INTERRUPTION, LONG_QUESTIONS, Speech, Voice, question, say
 from natter_bench.tap import DEFAULT_REALM, VoiceTap
+from natter_bench.undisturbed import undisturbed
 
 _TRIES_PER_BARGE_IN: Final = 3
 # A small model's replies are short: the sooner it is interrupted, the surer it still speaks.
@@ -64,21 +65,23 @@ async def run_call(options: CallOptions, services: Sequence[Service]) -> CallRep
     async with http_client() as http, open_tap(options.nats_url, options.realm) as tap:
         before = await usages(http, services)
         begin_s = time.monotonic()
-        async with Caller.connect(
+        connecting = Caller.connect(
             options.url,
             bot=options.bot,
             via_start=options.via_start,
             network=options.network,
             http=http,
             on_session=None if tap is None else tap.listen,
-        ) as caller:
-            await hear_greeting(caller)
-            prepared = [await caller.prepare(one.pcm, one.rate_hz) for one in questions]
-            exchanges = [await exchange(caller, one) for one in prepared]
-            barge_ins = await _interrupt(caller, long_questions, stop, options.barge_ins)
-            # Before the caller leaves: afterwards a worker may already be gone.
-            seconds = time.monotonic() - begin_s
-            after = await usages(http, services)
+        )
+        with undisturbed():
+            async with connecting as caller:
+                await hear_greeting(caller)
+                prepared = [await caller.prepare(one.pcm, one.rate_hz) for one in questions]
+                exchanges = [await exchange(caller, one) for one in prepared]
+                barge_ins = await _interrupt(caller, long_questions, stop, options.barge_ins)
+                # Before the caller leaves: afterwards a worker may already be gone.
+                seconds = time.monotonic() - begin_s
+                after = await usages(http, services)
     return CallReport(
         session_report(caller, exchanges, barge_ins, seconds, tap),
         costs(before, after, seconds),

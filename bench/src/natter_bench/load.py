@@ -17,6 +17,7 @@ from natter_bench.report import SessionReport, cost_lines, late_lines, session_r
 from natter_bench.resources import Cost, Service, Usage, costs, process_usage, usages
 from natter_bench.signalling import http_client
 from natter_bench.speech import QUESTIONS, EncodedSpeech, Voice, encode, question
+from natter_bench.undisturbed import undisturbed
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class _Load:
         self.stop = asyncio.Event()
         self.settled = asyncio.Event()
         self.failures: list[str] = []
-        self.sessions: list[SessionReport] = []
+        self.ended: list[tuple[Caller, list[Exchange], float]] = []
         self._waiting = options.sessions
 
     @property
@@ -86,7 +87,7 @@ class _Load:
                 while not self.stop.is_set():
                     speech = self.questions[(number + len(exchanges)) % len(self.questions)]
                     exchanges.append(await exchange(caller, speech))
-            self.sessions.append(session_report(caller, exchanges, [], time.monotonic() - begin_s))
+            self.ended.append((caller, exchanges, time.monotonic() - begin_s))
         except CallError as error:
             self.failures.append(str(error))
             if not settled:
@@ -108,23 +109,30 @@ async def run_load(options: LoadOptions, services: Sequence[Service]) -> LoadRep
     after: dict[str, Usage] = {}
     own_before = own_after = None
     window_s = 0.0
-    async with http_client() as http:
-        load = _Load(options, http, questions)
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(options.sessions):
-                tasks.create_task(load.call(number), name=f"caller-{number}")
-            await load.settled.wait()
-            if load.connected > 0:
-                before, own_before, begin_s = await usages(http, services), process_usage(os.getpid()), time.monotonic()
-                await asyncio.sleep(options.seconds)
-                after, own_after = await usages(http, services), process_usage(os.getpid())
-                window_s = time.monotonic() - begin_s
-            load.stop.set()
-    if not load.sessions:
+    with undisturbed():
+        async with http_client() as http:
+            load = _Load(options, http, questions)
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(options.sessions):
+                    tasks.create_task(load.call(number), name=f"caller-{number}")
+                await load.settled.wait()
+                if load.connected > 0:
+                    before, own_before, begin_s = (
+                        await usages(http, services),
+                        process_usage(os.getpid()),
+                        time.monotonic(),
+                    )
+                    await asyncio.sleep(options.seconds)
+                    after, own_after = await usages(http, services), process_usage(os.getpid())
+                    window_s = time.monotonic() - begin_s
+                load.stop.set()
+    # Measured when all have ended: it takes a while, and who is still in a call would send late.
+    sessions = [session_report(caller, exchanges, [], seconds) for caller, exchanges, seconds in load.ended]
+    if not sessions:
         raise CallError(f"no call got through: {load.failures[0] if load.failures else 'unknown'}")
     session_seconds = window_s * load.connected
     own = costs({"caller": own_before}, {"caller": own_after}, session_seconds) if own_before and own_after else {}
-    return LoadReport(load.sessions, load.failures, costs(before, after, session_seconds), own.get("caller"))
+    return LoadReport(sessions, load.failures, costs(before, after, session_seconds), own.get("caller"))
 
 
 def load_text(report: LoadReport) -> str:

@@ -25,6 +25,7 @@ from natter_bench.report import SessionReport, TurnReport, session_report
 from natter_bench.signalling import http_client
 from natter_bench.speech import QUESTIONS, Speech, Voice, question
 from natter_bench.tap import DEFAULT_REALM, VoiceTap
+from natter_bench.undisturbed import undisturbed
 
 CLEAN: Final = "no loss"
 RANDOM: Final = "random loss"
@@ -103,6 +104,7 @@ async def compare_losses(options: LossOptions) -> LossReport:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(http_client())
         taps = {name: await stack.enter_async_context(open_tap(options.nats_url, options.realm)) for name in networks}
+        stack.enter_context(undisturbed())
         async with asyncio.TaskGroup() as tasks:
             calls = {
                 name: tasks.create_task(

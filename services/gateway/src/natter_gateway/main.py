@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 
 from natter_common.http import Health, serve
+from natter_common.memory import keep_for_good
 from natter_common.service import Service, run_service
 from natter_gateway.app import make_app
 from natter_gateway.bots.catalogue import BotCatalogue
@@ -50,6 +51,7 @@ async def serve_gateway(service: Service, settings: GatewaySettings) -> None:
         app = make_app(settings, sessions, catalogue, service.metrics, probe)
         sweeping = tasks.create_task(sessions.run(), name="session-sweep")
         async with serve(app, settings.http_host, settings.http_port, service.log):
+            keep_for_good()
             await service.stopping.wait()
             await _drain(service, settings, sessions)
         sweeping.cancel()

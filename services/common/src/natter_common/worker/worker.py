@@ -9,6 +9,7 @@ from nats.aio.msg import Msg
 
 from natter_common.http import Health, serve, service_app
 from natter_common.link import Subscription
+from natter_common.memory import keep_for_good
 from natter_common.providers import NoProviderError
 from natter_common.service import STOP_GRACE_S, Service, run_service
 from natter_common.settings import WorkerSettings
@@ -270,6 +271,7 @@ def run_worker(stage: str, settings_type: type[WorkerSettings], load: LoadStage,
                 definition = await load(service)
             except NoProviderError as error:
                 raise SystemExit(f"natter-{stage}: {error}") from error
+            keep_for_good()
             worker = Worker(service, definition, settings)
             try:
                 await worker.serve()
