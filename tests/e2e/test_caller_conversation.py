@@ -71,7 +71,8 @@ def test_a_loss_costs_no_time(report: LossReport, network: str) -> None:
 def test_nobody_logs_what_was_said(report: LossReport, tmp_path_factory: pytest.TempPathFactory) -> None:
     logs = "".join(path.read_text() for path in tmp_path_factory.getbasetemp().glob("natter*/natter.log")).lower()
     assert "turn answered" in logs
-    for call in report.runs.values():
-        for one in call.turns:
-            assert one.user_text.lower() not in logs
-            assert one.bot_text.lower() not in logs
+    turns = [one for call in report.runs.values() for one in call.turns]
+    # A missed turn has no text; that it was missed is another test's business.
+    said = [text.lower() for one in turns for text in (one.user_text, one.bot_text) if text]
+    assert len(said) > len(turns)
+    assert [text for text in said if text in logs] == []

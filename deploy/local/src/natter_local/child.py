@@ -23,13 +23,18 @@ class Child:
         self._output = output
 
     @classmethod
-    async def start(cls, command: Sequence[str], env: Mapping[str, str], cwd: Path, *, quiet: bool = False) -> "Child":
-        """Start `command` (its first word a path); stdout and stderr come out of `lines` together, unless `quiet`."""
+    async def start(
+        cls, command: Sequence[str], env: Mapping[str, str], cwd: Path, *, niceness: int = 0, quiet: bool = False
+    ) -> "Child":
+        """Start `command` (its first word a path); stdout and stderr come out of `lines` together, unless `quiet`.
+
+        `niceness`: how far it stands back behind others for a processor, 0 to 19.
+        """
         # asyncio's own pipe would let `wait` hang as long as a child of the child keeps it open (CPython before 3.12).
         reading, writing = (-1, asyncio.subprocess.DEVNULL) if quiet else os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *command),
+                *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(niceness), *command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writing,
                 stderr=asyncio.subprocess.STDOUT,

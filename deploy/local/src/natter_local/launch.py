@@ -1,7 +1,7 @@
 """Becomes a command that the system kills when its parent ends, however that ends.
 
 Run as a script of its own by `child.py`: a process may only ask this for itself, and Python code between fork and exec
-is not safe in a process with threads. Usage: `launch.py PARENT_PID COMMAND [ARGUMENT…]`.
+is not safe in a process with threads. Usage: `launch.py PARENT_PID NICENESS COMMAND [ARGUMENT…]`.
 """
 
 import ctypes
@@ -13,12 +13,13 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+    parent, niceness, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             # It ended before the request was made.
             os.kill(os.getpid(), signal.SIGKILL)
+    os.nice(niceness)
     try:
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:

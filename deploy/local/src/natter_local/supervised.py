@@ -43,6 +43,7 @@ class Plan:
         address: where it is reached, for its port.
         probe: tells whether it is ready at its address.
         port: to listen on; None picks a free one, and another one as long as it was never ready.
+        niceness: how far it stands back behind others for a processor, 0 to 19.
         keep_up: False leaves it down once it has died.
     """
 
@@ -53,6 +54,7 @@ class Plan:
     probe: Probe
     cwd: Path
     port: int | None = None
+    niceness: int = 0
     keep_up: bool = True
 
 
@@ -178,7 +180,7 @@ class Supervised:
         assert self._port is not None  # noqa: S101
         self.waiting_for = STARTING
         command, env = self._plan.launch(self._port)
-        child = await Child.start(command, env, self._plan.cwd)
+        child = await Child.start(command, env, self._plan.cwd, niceness=self._plan.niceness)
         self._child = child
         self._exited.clear()
         self.starts += 1

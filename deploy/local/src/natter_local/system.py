@@ -19,6 +19,9 @@ _T = TypeVar("_T")
 
 NATS: Final = "nats"
 GATEWAY: Final = "gateway"
+_MODELS: Final = ("stt", "llm", "tts")
+_MODEL_NICENESS: Final = 5
+"""On one machine a model's second of work must not cost the voice its 20 ms."""
 SERVICES: Final[Sequence[str]] = (GATEWAY, "vad", "stt", "llm", "tts")
 _BROKER_GRACE_S: Final = 5.0
 RESTART_GRACE_S: Final = 35.0
@@ -243,6 +246,7 @@ class LocalSystem:
                 http_ready,
                 cwd=self._options.cwd or self._folder,
                 port=self._options.gateway_port if name == GATEWAY else None,
+                niceness=_MODEL_NICENESS if service in _MODELS else 0,
                 keep_up=self._options.keep_up,
             )
         )
