@@ -119,8 +119,9 @@ class OpusDecoder:
 class OpusEncoder:
     """s16le mono PCM to Opus payloads, tuned for voice (VOIP mode, variable rate).
 
-    `complexity` 5 costs about 130 µs for 20 ms at 24 kHz, 0 about 55 µs. In-band FEC is on; libopus spends bits on it
-    only while the packet loss it was told of is above zero.
+    `complexity` 1 costs about 60 µs for 20 ms at 24 kHz, 5 about 130 µs. Speech comes out the same: 5.20 and 5.14 dB of
+    log spectral distance; with 0 it is 6.06. In-band FEC is on; libopus spends bits on it only while the packet loss it
+    was told of is above zero.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class OpusEncoder:
         rate_hz: int = 24_000,
         bitrate_bps: int = 32_000,
         *,
-        complexity: int = 5,
+        complexity: int = 1,
         fec: bool = True,
         packet_loss_percent: int = 0,
     ) -> None:
