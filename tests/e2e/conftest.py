@@ -56,7 +56,8 @@ def natter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNatter]:
     log = folder / "natter.log"
     with log.open("wb") as output:
         # Through the runner's own launcher, so that it ends with this process, however that ends.
-        command = [sys.executable, launch.__file__, str(os.getpid()), Path(sys.executable).with_name("natter-local")]
+        program = Path(sys.executable).with_name("natter-local")
+        command = [sys.executable, launch.__file__, str(os.getpid()), "0", program]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         _wait_until_up(process, services, log)

@@ -4,6 +4,7 @@ Run as a script of its own by `child.py`: a process may only ask this for itself
 is not safe in a process with threads. Usage: `launch.py PARENT_PID NICENESS COMMAND [ARGUMENT…]`.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -20,6 +21,10 @@ def main() -> None:
             # It ended before the request was made.
             os.kill(os.getpid(), signal.SIGKILL)
     os.nice(niceness)
+    if niceness and os.getsid(0) == os.getpid():
+        # Linux weighs sessions first, if so configured, and a process only against those of its own.
+        with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
+            file.write(str(niceness))
     try:
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:
