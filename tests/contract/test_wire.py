@@ -15,7 +15,7 @@ def test_recorded_bytes_mean_what_they_meant(name: str, recorded: Path) -> None:
     assert decode(type(FRAMES[name]), payload) == FRAMES[name]
 
 
-@pytest.mark.parametrize("name", sorted(FRAMES))
+@pytest.mark.parametrize("name", sorted(name for name in FRAMES if f"{name}_2" not in FRAMES))
 def test_every_field_of_every_frame_is_in_its_example(name: str) -> None:
     def unset(frame: Message) -> list[str]:
         missing = [

@@ -22,6 +22,8 @@ class Voice:
         if self._problem:
             raise ProviderError("missing", self._problem)
 
+    async def probe(self) -> None: ...
+
     async def close(self) -> None:
         self.closed = True
 

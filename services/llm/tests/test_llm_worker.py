@@ -44,6 +44,8 @@ class ScriptedProvider:
 
     async def load(self, registry: CollectorRegistry) -> None: ...
 
+    async def probe(self) -> None: ...
+
     async def warm(self, request: LlmRequest) -> None:
         self.warmed.append(request)
 

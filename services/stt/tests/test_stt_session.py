@@ -178,11 +178,14 @@ class BrokenProvider:
 
     name = "broken"
     speech_ends = SpeechEnds.FINALIZE
+    final_within_ms = 800
 
     def describe(self) -> str:
         return "Nothing, for tests"
 
     async def load(self, registry: CollectorRegistry) -> None: ...
+
+    async def probe(self) -> None: ...
 
     def open(self, settings: StreamSettings, emit: Emit) -> SttStream:
         return BrokenStream()

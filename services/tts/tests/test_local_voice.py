@@ -14,7 +14,9 @@ ABOVE = 10 ** (-45 / 20)
 
 async def speak(voice: LocalProvider, text: str, spoken: str | None = None, speed: float = 1.0) -> list[VoiceChunk]:
     stream = voice.open(TtsSettings(speed=speed))
-    async with aclosing(stream.synthesize(text, text if spoken is None else spoken, last=False)) as chunks:
+    async with aclosing(
+        stream.synthesize(text, text if spoken is None else spoken, attempt="1.1", last=False)
+    ) as chunks:
         return [chunk async for chunk in chunks]
 
 

@@ -38,10 +38,12 @@ class ScriptedVoice:
 
     async def load(self, registry: CollectorRegistry) -> None: ...
 
+    async def probe(self) -> None: ...
+
     def open(self, settings: TtsSettings) -> "ScriptedVoice":
         return self
 
-    async def synthesize(self, text: str, spoken: str, *, last: bool) -> AsyncGenerator[VoiceChunk, None]:
+    async def synthesize(self, text: str, spoken: str, *, attempt: str, last: bool) -> AsyncGenerator[VoiceChunk, None]:
         try:
             if "fail" in text:
                 raise TtsError("broken", "it broke")

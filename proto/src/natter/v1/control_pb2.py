@@ -26,29 +26,29 @@ from natter.v1 import header_pb2 as natter_dot_v1_dot_header__pb2
 from natter.v1 import tool_pb2 as natter_dot_v1_dot_tool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17natter/v1/control.proto\x12\tnatter.v1\x1a\x16natter/v1/header.proto\x1a\x14natter/v1/tool.proto\"\x93\x01\n\x07\x41ttempt\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x11\n\tcommitted\x18\x03 \x01(\x08\x12\x15\n\rsegments_kept\x18\x04 \x01(\r\x12\x18\n\x10segments_granted\x18\x05 \x01(\r\x12%\n\x08modality\x18\x06 \x01(\x0e\x32\x13.natter.v1.Modality\"L\n\nLeaseEpoch\x12\x1f\n\x05stage\x18\x01 \x01(\x0e\x32\x10.natter.v1.Stage\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\"\xde\x01\n\x05State\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12$\n\x08\x61ttempts\x18\x03 \x03(\x0b\x32\x12.natter.v1.Attempt\x12%\n\x06leases\x18\x04 \x03(\x0b\x32\x15.natter.v1.LeaseEpoch\x12\x10\n\x08speaking\x18\x05 \x01(\x08\x12\x1a\n\x12speech_from_sample\x18\x06 \x01(\x04\x12\x18\n\x10speech_to_sample\x18\x07 \x01(\x04\x12\r\n\x05\x65nded\x18\x08 \x01(\x08\"x\n\x07Message\x12\x1d\n\x04role\x18\x01 \x01(\x0e\x32\x0f.natter.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\'\n\ntool_calls\x18\x03 \x03(\x0b\x32\x13.natter.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"8\n\x07Segment\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06spoken\x18\x03 \x01(\t\"\xec\x01\n\x04Turn\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12#\n\x07\x63ontext\x18\x02 \x03(\x0b\x32\x12.natter.v1.Message\x12\x0c\n\x04text\x18\x03 \x01(\t\x12(\n\x0creply_so_far\x18\x04 \x03(\x0b\x32\x12.natter.v1.Segment\x12+\n\x0ctool_results\x18\x05 \x03(\x0b\x32\x15.natter.v1.ToolResult\x12%\n\x08modality\x18\x06 \x01(\x0e\x32\x13.natter.v1.Modality\x12\x10\n\x08verbatim\x18\x07 \x01(\x08\"Z\n\x08\x46inalize\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x13\n\x0b\x66inalize_id\x18\x02 \x01(\x04\x12\x16\n\x0ethrough_sample\x18\x03 \x01(\x04\"]\n\x07Playout\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x0e\n\x06sample\x18\x02 \x01(\x04\x12\x11\n\tqueued_ms\x18\x03 \x01(\r\x12\x0c\n\x04held\x18\x04 \x01(\x08*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17natter/v1/control.proto\x12\tnatter.v1\x1a\x16natter/v1/header.proto\x1a\x14natter/v1/tool.proto\"\xac\x01\n\x07\x41ttempt\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x11\n\tcommitted\x18\x03 \x01(\x08\x12\x15\n\rsegments_kept\x18\x04 \x01(\r\x12\x18\n\x10segments_granted\x18\x05 \x01(\r\x12%\n\x08modality\x18\x06 \x01(\x0e\x32\x13.natter.v1.Modality\x12\x17\n\x0fsegments_voiced\x18\x07 \x01(\r\"L\n\nLeaseEpoch\x12\x1f\n\x05stage\x18\x01 \x01(\x0e\x32\x10.natter.v1.Stage\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\"\xde\x01\n\x05State\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12$\n\x08\x61ttempts\x18\x03 \x03(\x0b\x32\x12.natter.v1.Attempt\x12%\n\x06leases\x18\x04 \x03(\x0b\x32\x15.natter.v1.LeaseEpoch\x12\x10\n\x08speaking\x18\x05 \x01(\x08\x12\x1a\n\x12speech_from_sample\x18\x06 \x01(\x04\x12\x18\n\x10speech_to_sample\x18\x07 \x01(\x04\x12\r\n\x05\x65nded\x18\x08 \x01(\x08\"x\n\x07Message\x12\x1d\n\x04role\x18\x01 \x01(\x0e\x32\x0f.natter.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\x12\'\n\ntool_calls\x18\x03 \x03(\x0b\x32\x13.natter.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\"8\n\x07Segment\x12\x0f\n\x07segment\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06spoken\x18\x03 \x01(\t\"\xb4\x02\n\x04Turn\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12#\n\x07\x63ontext\x18\x02 \x03(\x0b\x32\x12.natter.v1.Message\x12\x0c\n\x04text\x18\x03 \x01(\t\x12(\n\x0creply_so_far\x18\x04 \x03(\x0b\x32\x12.natter.v1.Segment\x12+\n\x0ctool_results\x18\x05 \x03(\x0b\x32\x15.natter.v1.ToolResult\x12%\n\x08modality\x18\x06 \x01(\x0e\x32\x13.natter.v1.Modality\x12\x10\n\x08verbatim\x18\x07 \x01(\x08\x12\x0c\n\x04step\x18\x08 \x01(\r\x12!\n\x05steps\x18\t \x03(\x0b\x32\x12.natter.v1.Message\x12\x15\n\rsegments_kept\x18\n \x01(\r\"Z\n\x08\x46inalize\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x13\n\x0b\x66inalize_id\x18\x02 \x01(\x04\x12\x16\n\x0ethrough_sample\x18\x03 \x01(\x04\"]\n\x07Playout\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x0e\n\x06sample\x18\x02 \x01(\x04\x12\x11\n\tqueued_ms\x18\x03 \x01(\r\x12\x0c\n\x04held\x18\x04 \x01(\x08*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'natter.v1.control_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1143
-  _globals['_ROLE']._serialized_end=1238
+  _globals['_ROLE']._serialized_start=1240
+  _globals['_ROLE']._serialized_end=1335
   _globals['_ATTEMPT']._serialized_start=85
-  _globals['_ATTEMPT']._serialized_end=232
-  _globals['_LEASEEPOCH']._serialized_start=234
-  _globals['_LEASEEPOCH']._serialized_end=310
-  _globals['_STATE']._serialized_start=313
-  _globals['_STATE']._serialized_end=535
-  _globals['_MESSAGE']._serialized_start=537
-  _globals['_MESSAGE']._serialized_end=657
-  _globals['_SEGMENT']._serialized_start=659
-  _globals['_SEGMENT']._serialized_end=715
-  _globals['_TURN']._serialized_start=718
-  _globals['_TURN']._serialized_end=954
-  _globals['_FINALIZE']._serialized_start=956
-  _globals['_FINALIZE']._serialized_end=1046
-  _globals['_PLAYOUT']._serialized_start=1048
-  _globals['_PLAYOUT']._serialized_end=1141
+  _globals['_ATTEMPT']._serialized_end=257
+  _globals['_LEASEEPOCH']._serialized_start=259
+  _globals['_LEASEEPOCH']._serialized_end=335
+  _globals['_STATE']._serialized_start=338
+  _globals['_STATE']._serialized_end=560
+  _globals['_MESSAGE']._serialized_start=562
+  _globals['_MESSAGE']._serialized_end=682
+  _globals['_SEGMENT']._serialized_start=684
+  _globals['_SEGMENT']._serialized_end=740
+  _globals['_TURN']._serialized_start=743
+  _globals['_TURN']._serialized_end=1051
+  _globals['_FINALIZE']._serialized_start=1053
+  _globals['_FINALIZE']._serialized_end=1143
+  _globals['_PLAYOUT']._serialized_start=1145
+  _globals['_PLAYOUT']._serialized_end=1238
 # @@protoc_insertion_point(module_scope)

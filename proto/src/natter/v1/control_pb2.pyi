@@ -23,20 +23,22 @@ ROLE_ASSISTANT: Role
 ROLE_TOOL: Role
 
 class Attempt(_message.Message):
-    __slots__ = ("turn", "attempt", "committed", "segments_kept", "segments_granted", "modality")
+    __slots__ = ("turn", "attempt", "committed", "segments_kept", "segments_granted", "modality", "segments_voiced")
     TURN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
     SEGMENTS_KEPT_FIELD_NUMBER: _ClassVar[int]
     SEGMENTS_GRANTED_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_VOICED_FIELD_NUMBER: _ClassVar[int]
     turn: int
     attempt: int
     committed: bool
     segments_kept: int
     segments_granted: int
     modality: _header_pb2.Modality
-    def __init__(self, turn: _Optional[int] = ..., attempt: _Optional[int] = ..., committed: _Optional[bool] = ..., segments_kept: _Optional[int] = ..., segments_granted: _Optional[int] = ..., modality: _Optional[_Union[_header_pb2.Modality, str]] = ...) -> None: ...
+    segments_voiced: int
+    def __init__(self, turn: _Optional[int] = ..., attempt: _Optional[int] = ..., committed: _Optional[bool] = ..., segments_kept: _Optional[int] = ..., segments_granted: _Optional[int] = ..., modality: _Optional[_Union[_header_pb2.Modality, str]] = ..., segments_voiced: _Optional[int] = ...) -> None: ...
 
 class LeaseEpoch(_message.Message):
     __slots__ = ("stage", "epoch", "worker")
@@ -91,7 +93,7 @@ class Segment(_message.Message):
     def __init__(self, segment: _Optional[int] = ..., text: _Optional[str] = ..., spoken: _Optional[str] = ...) -> None: ...
 
 class Turn(_message.Message):
-    __slots__ = ("header", "context", "text", "reply_so_far", "tool_results", "modality", "verbatim")
+    __slots__ = ("header", "context", "text", "reply_so_far", "tool_results", "modality", "verbatim", "step", "steps", "segments_kept")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +101,9 @@ class Turn(_message.Message):
     TOOL_RESULTS_FIELD_NUMBER: _ClassVar[int]
     MODALITY_FIELD_NUMBER: _ClassVar[int]
     VERBATIM_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_KEPT_FIELD_NUMBER: _ClassVar[int]
     header: _header_pb2.Header
     context: _containers.RepeatedCompositeFieldContainer[Message]
     text: str
@@ -106,7 +111,10 @@ class Turn(_message.Message):
     tool_results: _containers.RepeatedCompositeFieldContainer[_tool_pb2.ToolResult]
     modality: _header_pb2.Modality
     verbatim: bool
-    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., context: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., text: _Optional[str] = ..., reply_so_far: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., tool_results: _Optional[_Iterable[_Union[_tool_pb2.ToolResult, _Mapping]]] = ..., modality: _Optional[_Union[_header_pb2.Modality, str]] = ..., verbatim: _Optional[bool] = ...) -> None: ...
+    step: int
+    steps: _containers.RepeatedCompositeFieldContainer[Message]
+    segments_kept: int
+    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., context: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., text: _Optional[str] = ..., reply_so_far: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., tool_results: _Optional[_Iterable[_Union[_tool_pb2.ToolResult, _Mapping]]] = ..., modality: _Optional[_Union[_header_pb2.Modality, str]] = ..., verbatim: _Optional[bool] = ..., step: _Optional[int] = ..., steps: _Optional[_Iterable[_Union[Message, _Mapping]]] = ..., segments_kept: _Optional[int] = ...) -> None: ...
 
 class Finalize(_message.Message):
     __slots__ = ("header", "finalize_id", "through_sample")

@@ -1,3 +1,4 @@
+from natter.v1 import control_pb2 as _control_pb2
 from natter.v1 import header_pb2 as _header_pb2
 from natter.v1 import tool_pb2 as _tool_pb2
 from google.protobuf.internal import containers as _containers
@@ -14,9 +15,20 @@ class LeaseClass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LEASE_CLASS_UNSPECIFIED: _ClassVar[LeaseClass]
     LEASE_CLASS_NEW: _ClassVar[LeaseClass]
     LEASE_CLASS_TAKEOVER: _ClassVar[LeaseClass]
+
+class SpeechEnds(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SPEECH_ENDS_UNSPECIFIED: _ClassVar[SpeechEnds]
+    SPEECH_ENDS_FINALIZE: _ClassVar[SpeechEnds]
+    SPEECH_ENDS_ENDPOINT: _ClassVar[SpeechEnds]
+    SPEECH_ENDS_TURNS: _ClassVar[SpeechEnds]
 LEASE_CLASS_UNSPECIFIED: LeaseClass
 LEASE_CLASS_NEW: LeaseClass
 LEASE_CLASS_TAKEOVER: LeaseClass
+SPEECH_ENDS_UNSPECIFIED: SpeechEnds
+SPEECH_ENDS_FINALIZE: SpeechEnds
+SPEECH_ENDS_ENDPOINT: SpeechEnds
+SPEECH_ENDS_TURNS: SpeechEnds
 
 class Offer(_message.Message):
     __slots__ = ("session", "stage", "provider", "lease_class")
@@ -31,16 +43,26 @@ class Offer(_message.Message):
     def __init__(self, session: _Optional[str] = ..., stage: _Optional[_Union[_header_pb2.Stage, str]] = ..., provider: _Optional[str] = ..., lease_class: _Optional[_Union[LeaseClass, str]] = ...) -> None: ...
 
 class OfferAnswer(_message.Message):
-    __slots__ = ("worker", "load", "room", "detail")
+    __slots__ = ("worker", "load", "room", "detail", "words")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
     ROOM_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
     worker: str
     load: float
     room: bool
     detail: str
-    def __init__(self, worker: _Optional[str] = ..., load: _Optional[float] = ..., room: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+    words: str
+    def __init__(self, worker: _Optional[str] = ..., load: _Optional[float] = ..., room: _Optional[bool] = ..., detail: _Optional[str] = ..., words: _Optional[str] = ...) -> None: ...
+
+class Recognizer(_message.Message):
+    __slots__ = ("speech_ends", "final_within_ms")
+    SPEECH_ENDS_FIELD_NUMBER: _ClassVar[int]
+    FINAL_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
+    speech_ends: SpeechEnds
+    final_within_ms: int
+    def __init__(self, speech_ends: _Optional[_Union[SpeechEnds, str]] = ..., final_within_ms: _Optional[int] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("realm", "session", "stage", "term", "epoch", "lease_class", "provider", "settings", "credential", "record", "gateway", "from_sample")
@@ -87,28 +109,54 @@ class Ping(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerRequest(_message.Message):
-    __slots__ = ("lease", "release", "ping", "tool")
+    __slots__ = ("lease", "release", "ping", "tool", "cancel_tool", "summarize")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     TOOL_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_TOOL_FIELD_NUMBER: _ClassVar[int]
+    SUMMARIZE_FIELD_NUMBER: _ClassVar[int]
     lease: Lease
     release: Release
     ping: Ping
     tool: _tool_pb2.Tool
-    def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., tool: _Optional[_Union[_tool_pb2.Tool, _Mapping]] = ...) -> None: ...
+    cancel_tool: CancelTool
+    summarize: Summarize
+    def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., tool: _Optional[_Union[_tool_pb2.Tool, _Mapping]] = ..., cancel_tool: _Optional[_Union[CancelTool, _Mapping]] = ..., summarize: _Optional[_Union[Summarize, _Mapping]] = ...) -> None: ...
+
+class CancelTool(_message.Message):
+    __slots__ = ("header", "id")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    header: _header_pb2.Header
+    id: str
+    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., id: _Optional[str] = ...) -> None: ...
+
+class Summarize(_message.Message):
+    __slots__ = ("header", "context", "max_tokens")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    header: _header_pb2.Header
+    context: _containers.RepeatedCompositeFieldContainer[_control_pb2.Message]
+    max_tokens: int
+    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., context: _Optional[_Iterable[_Union[_control_pb2.Message, _Mapping]]] = ..., max_tokens: _Optional[int] = ...) -> None: ...
 
 class WorkerAnswer(_message.Message):
-    __slots__ = ("ok", "code", "words", "detail")
+    __slots__ = ("ok", "code", "words", "detail", "text", "recognizer")
     OK_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    RECOGNIZER_FIELD_NUMBER: _ClassVar[int]
     ok: bool
     code: str
     words: str
     detail: str
-    def __init__(self, ok: _Optional[bool] = ..., code: _Optional[str] = ..., words: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+    text: str
+    recognizer: Recognizer
+    def __init__(self, ok: _Optional[bool] = ..., code: _Optional[str] = ..., words: _Optional[str] = ..., detail: _Optional[str] = ..., text: _Optional[str] = ..., recognizer: _Optional[_Union[Recognizer, _Mapping]] = ...) -> None: ...
 
 class Held(_message.Message):
     __slots__ = ("session", "stage", "term", "epoch", "sample", "turn", "attempt", "segment")

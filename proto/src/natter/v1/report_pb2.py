@@ -27,27 +27,29 @@ from natter.v1 import header_pb2 as natter_dot_v1_dot_header__pb2
 from natter.v1 import tool_pb2 as natter_dot_v1_dot_tool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16natter/v1/report.proto\x12\tnatter.v1\x1a\x15natter/v1/audio.proto\x1a\x16natter/v1/header.proto\x1a\x14natter/v1/tool.proto\"\x8f\x01\n\x06Speech\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12%\n\x05\x65vent\x18\x02 \x01(\x0e\x32\x16.natter.v1.SpeechEvent\x12\x0e\n\x06sample\x18\x03 \x01(\x04\x12\x13\n\x0bprobability\x18\x04 \x01(\x02\x12\x16\n\x0ethrough_sample\x18\x05 \x01(\x04\"\xe3\x01\n\nTranscript\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x1e\n\x05words\x18\x02 \x03(\x0b\x32\x0f.natter.v1.Word\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x16\n\x0ethrough_sample\x18\x04 \x01(\x04\x12\x10\n\x08language\x18\x05 \x01(\t\x12\x0f\n\x07speaker\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\r\x12\x13\n\x0b\x66inalize_id\x18\x08 \x01(\x04\x12\x10\n\x08provider\x18\t \x01(\t\x12\x0f\n\x07took_ms\x18\n \x01(\x02\"c\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\x12\x15\n\rcached_tokens\x18\x03 \x01(\r\x12\x11\n\testimated\x18\x04 \x01(\x08\"\x91\x02\n\x05Reply\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.natter.v1.ReplyKind\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06spoken\x18\x04 \x01(\t\x12\'\n\ntool_calls\x18\x05 \x03(\x0b\x32\x13.natter.v1.ToolCall\x12$\n\x06reason\x18\x06 \x01(\x0e\x32\x14.natter.v1.EndReason\x12\x1f\n\x05usage\x18\x07 \x01(\x0b\x32\x10.natter.v1.Usage\x12\x10\n\x08segments\x18\x08 \x01(\r\x12\x0f\n\x07took_ms\x18\t \x01(\x02\x12\x10\n\x08provider\x18\n \x01(\t\"\x8d\x01\n\x05\x46\x61ult\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x1f\n\x05stage\x18\x03 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x11\n\tretryable\x18\x05 \x01(\x08\x12\r\n\x05words\x18\x06 \x01(\t*\xab\x01\n\x0bSpeechEvent\x12\x1c\n\x18SPEECH_EVENT_UNSPECIFIED\x10\x00\x12\x16\n\x12SPEECH_EVENT_ONSET\x10\x01\x12\x17\n\x13SPEECH_EVENT_SPEECH\x10\x02\x12\x16\n\x12SPEECH_EVENT_PAUSE\x10\x03\x12\x17\n\x13SPEECH_EVENT_RESUME\x10\x04\x12\x1c\n\x18SPEECH_EVENT_FALSE_ONSET\x10\x05*\x84\x01\n\tReplyKind\x12\x1a\n\x16REPLY_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10REPLY_KIND_DELTA\x10\x01\x12\x16\n\x12REPLY_KIND_SEGMENT\x10\x02\x12\x19\n\x15REPLY_KIND_TOOL_CALLS\x10\x03\x12\x12\n\x0eREPLY_KIND_END\x10\x04*\x87\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45ND_REASON_STOP\x10\x01\x12\x15\n\x11\x45ND_REASON_LENGTH\x10\x02\x12\x19\n\x15\x45ND_REASON_TOOL_CALLS\x10\x03\x12\x17\n\x13\x45ND_REASON_FILTERED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16natter/v1/report.proto\x12\tnatter.v1\x1a\x15natter/v1/audio.proto\x1a\x16natter/v1/header.proto\x1a\x14natter/v1/tool.proto\"\x8f\x01\n\x06Speech\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12%\n\x05\x65vent\x18\x02 \x01(\x0e\x32\x16.natter.v1.SpeechEvent\x12\x0e\n\x06sample\x18\x03 \x01(\x04\x12\x13\n\x0bprobability\x18\x04 \x01(\x02\x12\x16\n\x0ethrough_sample\x18\x05 \x01(\x04\"\x86\x02\n\nTranscript\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x1e\n\x05words\x18\x02 \x03(\x0b\x32\x0f.natter.v1.Word\x12\r\n\x05\x66inal\x18\x03 \x01(\x08\x12\x16\n\x0ethrough_sample\x18\x04 \x01(\x04\x12\x10\n\x08language\x18\x05 \x01(\t\x12\x0f\n\x07speaker\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\r\x12\x13\n\x0b\x66inalize_id\x18\x08 \x01(\x04\x12\x10\n\x08provider\x18\t \x01(\t\x12\x0f\n\x07took_ms\x18\n \x01(\x02\x12!\n\x04sign\x18\x0b \x01(\x0e\x32\x13.natter.v1.TurnSign\"c\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\x12\x15\n\rcached_tokens\x18\x03 \x01(\r\x12\x11\n\testimated\x18\x04 \x01(\x08\"\x9f\x02\n\x05Reply\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.natter.v1.ReplyKind\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06spoken\x18\x04 \x01(\t\x12\'\n\ntool_calls\x18\x05 \x03(\x0b\x32\x13.natter.v1.ToolCall\x12$\n\x06reason\x18\x06 \x01(\x0e\x32\x14.natter.v1.EndReason\x12\x1f\n\x05usage\x18\x07 \x01(\x0b\x32\x10.natter.v1.Usage\x12\x10\n\x08segments\x18\x08 \x01(\r\x12\x0f\n\x07took_ms\x18\t \x01(\x02\x12\x10\n\x08provider\x18\n \x01(\t\x12\x0c\n\x04step\x18\x0b \x01(\r\"\x8d\x01\n\x05\x46\x61ult\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x1f\n\x05stage\x18\x03 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x11\n\tretryable\x18\x05 \x01(\x08\x12\r\n\x05words\x18\x06 \x01(\t*\xab\x01\n\x0bSpeechEvent\x12\x1c\n\x18SPEECH_EVENT_UNSPECIFIED\x10\x00\x12\x16\n\x12SPEECH_EVENT_ONSET\x10\x01\x12\x17\n\x13SPEECH_EVENT_SPEECH\x10\x02\x12\x16\n\x12SPEECH_EVENT_PAUSE\x10\x03\x12\x17\n\x13SPEECH_EVENT_RESUME\x10\x04\x12\x1c\n\x18SPEECH_EVENT_FALSE_ONSET\x10\x05*h\n\x08TurnSign\x12\x19\n\x15TURN_SIGN_UNSPECIFIED\x10\x00\x12\x17\n\x13TURN_SIGN_EAGER_END\x10\x01\x12\x15\n\x11TURN_SIGN_RESUMED\x10\x02\x12\x11\n\rTURN_SIGN_END\x10\x03*\x84\x01\n\tReplyKind\x12\x1a\n\x16REPLY_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10REPLY_KIND_DELTA\x10\x01\x12\x16\n\x12REPLY_KIND_SEGMENT\x10\x02\x12\x19\n\x15REPLY_KIND_TOOL_CALLS\x10\x03\x12\x12\n\x0eREPLY_KIND_END\x10\x04*\x87\x01\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45ND_REASON_STOP\x10\x01\x12\x15\n\x11\x45ND_REASON_LENGTH\x10\x02\x12\x19\n\x15\x45ND_REASON_TOOL_CALLS\x10\x03\x12\x17\n\x13\x45ND_REASON_FILTERED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'natter.v1.report_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SPEECHEVENT']._serialized_start=1004
-  _globals['_SPEECHEVENT']._serialized_end=1175
-  _globals['_REPLYKIND']._serialized_start=1178
-  _globals['_REPLYKIND']._serialized_end=1310
-  _globals['_ENDREASON']._serialized_start=1313
-  _globals['_ENDREASON']._serialized_end=1448
+  _globals['_SPEECHEVENT']._serialized_start=1053
+  _globals['_SPEECHEVENT']._serialized_end=1224
+  _globals['_TURNSIGN']._serialized_start=1226
+  _globals['_TURNSIGN']._serialized_end=1330
+  _globals['_REPLYKIND']._serialized_start=1333
+  _globals['_REPLYKIND']._serialized_end=1465
+  _globals['_ENDREASON']._serialized_start=1468
+  _globals['_ENDREASON']._serialized_end=1603
   _globals['_SPEECH']._serialized_start=107
   _globals['_SPEECH']._serialized_end=250
   _globals['_TRANSCRIPT']._serialized_start=253
-  _globals['_TRANSCRIPT']._serialized_end=480
-  _globals['_USAGE']._serialized_start=482
-  _globals['_USAGE']._serialized_end=581
-  _globals['_REPLY']._serialized_start=584
-  _globals['_REPLY']._serialized_end=857
-  _globals['_FAULT']._serialized_start=860
-  _globals['_FAULT']._serialized_end=1001
+  _globals['_TRANSCRIPT']._serialized_end=515
+  _globals['_USAGE']._serialized_start=517
+  _globals['_USAGE']._serialized_end=616
+  _globals['_REPLY']._serialized_start=619
+  _globals['_REPLY']._serialized_end=906
+  _globals['_FAULT']._serialized_start=909
+  _globals['_FAULT']._serialized_end=1050
 # @@protoc_insertion_point(module_scope)

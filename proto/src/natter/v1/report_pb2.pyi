@@ -19,6 +19,13 @@ class SpeechEvent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SPEECH_EVENT_RESUME: _ClassVar[SpeechEvent]
     SPEECH_EVENT_FALSE_ONSET: _ClassVar[SpeechEvent]
 
+class TurnSign(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TURN_SIGN_UNSPECIFIED: _ClassVar[TurnSign]
+    TURN_SIGN_EAGER_END: _ClassVar[TurnSign]
+    TURN_SIGN_RESUMED: _ClassVar[TurnSign]
+    TURN_SIGN_END: _ClassVar[TurnSign]
+
 class ReplyKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REPLY_KIND_UNSPECIFIED: _ClassVar[ReplyKind]
@@ -40,6 +47,10 @@ SPEECH_EVENT_SPEECH: SpeechEvent
 SPEECH_EVENT_PAUSE: SpeechEvent
 SPEECH_EVENT_RESUME: SpeechEvent
 SPEECH_EVENT_FALSE_ONSET: SpeechEvent
+TURN_SIGN_UNSPECIFIED: TurnSign
+TURN_SIGN_EAGER_END: TurnSign
+TURN_SIGN_RESUMED: TurnSign
+TURN_SIGN_END: TurnSign
 REPLY_KIND_UNSPECIFIED: ReplyKind
 REPLY_KIND_DELTA: ReplyKind
 REPLY_KIND_SEGMENT: ReplyKind
@@ -66,7 +77,7 @@ class Speech(_message.Message):
     def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., event: _Optional[_Union[SpeechEvent, str]] = ..., sample: _Optional[int] = ..., probability: _Optional[float] = ..., through_sample: _Optional[int] = ...) -> None: ...
 
 class Transcript(_message.Message):
-    __slots__ = ("header", "words", "final", "through_sample", "language", "speaker", "revision", "finalize_id", "provider", "took_ms")
+    __slots__ = ("header", "words", "final", "through_sample", "language", "speaker", "revision", "finalize_id", "provider", "took_ms", "sign")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +88,7 @@ class Transcript(_message.Message):
     FINALIZE_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     TOOK_MS_FIELD_NUMBER: _ClassVar[int]
+    SIGN_FIELD_NUMBER: _ClassVar[int]
     header: _header_pb2.Header
     words: _containers.RepeatedCompositeFieldContainer[_audio_pb2.Word]
     final: bool
@@ -87,7 +99,8 @@ class Transcript(_message.Message):
     finalize_id: int
     provider: str
     took_ms: float
-    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., words: _Optional[_Iterable[_Union[_audio_pb2.Word, _Mapping]]] = ..., final: _Optional[bool] = ..., through_sample: _Optional[int] = ..., language: _Optional[str] = ..., speaker: _Optional[str] = ..., revision: _Optional[int] = ..., finalize_id: _Optional[int] = ..., provider: _Optional[str] = ..., took_ms: _Optional[float] = ...) -> None: ...
+    sign: TurnSign
+    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., words: _Optional[_Iterable[_Union[_audio_pb2.Word, _Mapping]]] = ..., final: _Optional[bool] = ..., through_sample: _Optional[int] = ..., language: _Optional[str] = ..., speaker: _Optional[str] = ..., revision: _Optional[int] = ..., finalize_id: _Optional[int] = ..., provider: _Optional[str] = ..., took_ms: _Optional[float] = ..., sign: _Optional[_Union[TurnSign, str]] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("prompt_tokens", "completion_tokens", "cached_tokens", "estimated")
@@ -102,7 +115,7 @@ class Usage(_message.Message):
     def __init__(self, prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., estimated: _Optional[bool] = ...) -> None: ...
 
 class Reply(_message.Message):
-    __slots__ = ("header", "kind", "text", "spoken", "tool_calls", "reason", "usage", "segments", "took_ms", "provider")
+    __slots__ = ("header", "kind", "text", "spoken", "tool_calls", "reason", "usage", "segments", "took_ms", "provider", "step")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +126,7 @@ class Reply(_message.Message):
     SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     TOOK_MS_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
     header: _header_pb2.Header
     kind: ReplyKind
     text: str
@@ -123,7 +137,8 @@ class Reply(_message.Message):
     segments: int
     took_ms: float
     provider: str
-    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., kind: _Optional[_Union[ReplyKind, str]] = ..., text: _Optional[str] = ..., spoken: _Optional[str] = ..., tool_calls: _Optional[_Iterable[_Union[_tool_pb2.ToolCall, _Mapping]]] = ..., reason: _Optional[_Union[EndReason, str]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., segments: _Optional[int] = ..., took_ms: _Optional[float] = ..., provider: _Optional[str] = ...) -> None: ...
+    step: int
+    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., kind: _Optional[_Union[ReplyKind, str]] = ..., text: _Optional[str] = ..., spoken: _Optional[str] = ..., tool_calls: _Optional[_Iterable[_Union[_tool_pb2.ToolCall, _Mapping]]] = ..., reason: _Optional[_Union[EndReason, str]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., segments: _Optional[int] = ..., took_ms: _Optional[float] = ..., provider: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
 class Fault(_message.Message):
     __slots__ = ("header", "code", "stage", "provider", "retryable", "words")

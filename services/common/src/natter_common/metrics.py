@@ -46,6 +46,12 @@ class Metrics:
         self.leases_ended: Final = Counter(
             "natter_leases_ended", "Leases that came to an end, by reason", ("reason",), registry=self.registry
         )
+        self.provider_up: Final = Gauge(
+            "natter_provider_up", "1 while a provider can be used", ("stage", "provider"), registry=self.registry
+        )
+        self.provider_faults: Final = Counter(
+            "natter_provider_faults", "Faults of providers", ("stage", "provider", "code"), registry=self.registry
+        )
 
     def drop(self, kind: str, reason: str) -> None:
         """Count one frame of `kind` that is dropped."""

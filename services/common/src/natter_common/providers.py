@@ -5,24 +5,88 @@ in the stage's entry point group (`natter.stt`, `natter.llm`, `natter.tts`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from importlib.metadata import entry_points
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry
 
 from natter_common.logs import Log
 
 
+class Trouble(StrEnum):
+    """Codes of what may be wrong with a provider in somebody else's hands."""
+
+    UNAUTHORIZED = "unauthorized"
+    QUOTA = "quota"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    """It can't be reached, or says that it is broken."""
+    STALLED = "stalled"
+    """It makes no progress though work is due."""
+    CUT_OFF = "cut_off"
+    """The connection ended in the middle."""
+    MALFORMED = "malformed"
+    """It says what can't be understood."""
+    BAD_SETTINGS = "bad_settings"
+    """It does not know the model, voice or language."""
+    NOT_CONFIGURED = "not_configured"
+    """Nobody gave it a key."""
+
+
+LASTING: Final = frozenset({Trouble.UNAUTHORIZED, Trouble.QUOTA, Trouble.BAD_SETTINGS, Trouble.NOT_CONFIGURED})
+"""Trouble that does not pass by itself: trying the same again is pointless."""
+
+
 class ProviderError(Exception):
     """A provider that can't go on. `code` is for programs, the text for people (and free of what was said).
 
-    `retryable`: another worker or provider may well succeed.
+    `retryable`: the same provider may well succeed the next time.
     """
 
     def __init__(self, code: str, words: str, *, retryable: bool = True) -> None:
         super().__init__(words)
         self.code = code
         self.retryable = retryable
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a vendor's HTTP status means: the arguments of a `ProviderError`."""
+
+    code: Trouble
+    words: str
+    retryable: bool
+
+
+_MOST_DETAIL_CHARACTERS: Final = 200
+
+
+def refused(vendor: str, status: int, key_variable: str, detail: str = "") -> Refusal:
+    """An HTTP status of a vendor's, also of a refused WebSocket handshake, in words that say what to do.
+
+    `key_variable` names the environment variable with the key; `detail` is the vendor's own message.
+    """
+    said = " ".join(detail.split())[:_MOST_DETAIL_CHARACTERS]
+    says = f" {vendor} says: {said}" if said else ""
+    match status:
+        case 401 | 403:
+            words = f"{vendor} refused the key in {key_variable} ({status}): check it, or unset it to do without."
+            code = Trouble.UNAUTHORIZED
+        case 402:
+            words = f"{vendor} has no credit left for the key in {key_variable} ({status}): add some, or unset it."
+            code = Trouble.QUOTA
+        case 429:
+            words, code = f"{vendor} is asked too often for this key ({status}).", Trouble.RATE_LIMITED
+        case 408 | 409 | 425:
+            words, code = f"{vendor} did not get to it in time ({status}).", Trouble.UNAVAILABLE
+        case _ if 400 <= status < 500:
+            words = f"{vendor} does not take these settings ({status}): check the bot's model, voice and language."
+            code = Trouble.BAD_SETTINGS
+        case _:
+            words, code = f"{vendor} is out of order ({status}).", Trouble.UNAVAILABLE
+    return Refusal(code, words + says, code not in LASTING)
 
 
 class NoProviderError(RuntimeError):
@@ -42,10 +106,18 @@ class Provider(Protocol):
         ...
 
     async def load(self, registry: CollectorRegistry) -> None:
-        """Make ready, before the worker is. Metrics of its own go into `registry`.
+        """Make ready, before the worker is. Metrics of its own go into `registry`. Needs no network.
 
         Raises:
             ProviderError: it can't be had here; the text says what is missing.
+        """
+        ...
+
+    async def probe(self) -> None:
+        """Check cheaply that it can be used now; ends within 5 s.
+
+        Raises:
+            ProviderError: it can't; the text says why.
         """
         ...
 
@@ -79,7 +151,8 @@ async def load_all(providers: Sequence[ProviderT], registry: CollectorRegistry, 
         try:
             await provider.load(registry)
         except ProviderError as error:
-            log.warning("provider left out", provider=provider.name, code=error.code, reason=str(error))
+            tell = log.info if error.code == Trouble.NOT_CONFIGURED else log.warning
+            tell("provider left out", provider=provider.name, code=error.code, reason=str(error))
             problems.append(f"{provider.name}: {error}")
         else:
             loaded[provider.name] = provider

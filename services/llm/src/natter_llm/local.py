@@ -211,6 +211,9 @@ class LocalProvider:
         finally:
             job.cancel()
 
+    async def probe(self) -> None:
+        """It is there once it is loaded."""
+
     async def close(self) -> None:
         threads, self._threads, self._server = self._threads, None, None
         if threads is not None:

@@ -36,7 +36,14 @@ def define(providers: Mapping[str, LlmProvider]) -> StageDefinition:
 
     details = {name: provider.describe() for name, provider in providers.items()}
 
-    return StageDefinition(Stage.STAGE_LLM, Input.CONTROLS, details, open_session, lambda: close_all(providers))
+    return StageDefinition(
+        Stage.STAGE_LLM,
+        Input.CONTROLS,
+        details,
+        open_session,
+        watched=providers,
+        close=lambda: close_all(providers),
+    )
 
 
 def main() -> None:

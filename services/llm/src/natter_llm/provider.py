@@ -28,6 +28,15 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """A tool that the model may call; ``parameters`` is a JSON schema, as text."""
+
+    name: str
+    description: str
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message of the context. ``tool_call_id`` goes with role ``tool``: the call that this answers."""
 
@@ -49,6 +58,8 @@ class LlmRequest:
         max_sentences: of the whole reply; 0 leaves it to the provider.
         temperature: None leaves it to the provider.
         spoken: False when the reply is only read.
+        model: None leaves it to the provider.
+        tools: those that it may call.
     """
 
     session: str
@@ -58,6 +69,8 @@ class LlmRequest:
     max_sentences: int = 0
     temperature: float | None = None
     spoken: bool = True
+    model: str | None = None
+    tools: tuple[ToolDefinition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

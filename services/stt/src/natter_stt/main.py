@@ -9,13 +9,19 @@ from natter_common.providers import close_all, installed, load_all
 from natter_common.service import Service
 from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
-from natter_proto import Lease, Stage
-from natter_stt.provider import ENTRY_POINT_GROUP, SttProvider
+from natter_proto import Lease, Recognizer, Stage
+from natter_proto import SpeechEnds as SpeechEndsFrame
+from natter_stt.provider import ENTRY_POINT_GROUP, SpeechEnds, SttProvider
 from natter_stt.session import SttSession
 
 # The built-in recognizer reads one piece at a time: somebody who speaks keeps it busy for a quarter to a third of the
 # time. With callers who speak half of the time, finals took 120 ms (90th percentile) for 4 of them, and 690 ms for 8.
 CAPACITY: Final = 6
+_SPEECH_ENDS: Final = {
+    SpeechEnds.FINALIZE: SpeechEndsFrame.SPEECH_ENDS_FINALIZE,
+    SpeechEnds.ENDPOINT: SpeechEndsFrame.SPEECH_ENDS_ENDPOINT,
+    SpeechEnds.TURNS: SpeechEndsFrame.SPEECH_ENDS_TURNS,
+}
 
 
 class SttSettings(WorkerSettings):
@@ -38,7 +44,16 @@ def define(providers: Mapping[str, SttProvider]) -> StageDefinition:
     details = {name: provider.describe() for name, provider in providers.items()}
 
     return StageDefinition(
-        Stage.STAGE_STT, Input.MIC | Input.CONTROLS, details, open_session, lambda: close_all(providers)
+        Stage.STAGE_STT,
+        Input.MIC | Input.CONTROLS,
+        details,
+        open_session,
+        watched=providers,
+        recognizers={
+            name: Recognizer(speech_ends=_SPEECH_ENDS[provider.speech_ends], final_within_ms=provider.final_within_ms)
+            for name, provider in providers.items()
+        },
+        close=lambda: close_all(providers),
     )
 
 

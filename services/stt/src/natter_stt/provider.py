@@ -31,6 +31,18 @@ class SpeechEnds(enum.Enum):
     """It decides about turns itself."""
 
 
+class TurnSign(enum.Enum):
+    """What a provider that decides about turns (`SpeechEnds.TURNS`) says with a transcript."""
+
+    NONE = "none"
+    EAGER_END = "eager_end"
+    """The turn is probably over: an answer may be prepared on these words."""
+    RESUMED = "resumed"
+    """It was not over."""
+    END = "end"
+    """It is over; comes with its final."""
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word and where it lies, in samples of the session (16 kHz).
@@ -62,6 +74,7 @@ class Transcript:
         revision: counts the interims since the last final, from 1; 0 for a final.
         took_ms: time that the provider took for this text.
         language: as a two-letter code.
+        sign: of providers that decide about turns.
     """
 
     words: tuple[Word, ...]
@@ -71,6 +84,7 @@ class Transcript:
     revision: int = 0
     took_ms: float = 0.0
     language: str = "en"
+    sign: TurnSign = TurnSign.NONE
 
     @property
     def text(self) -> str:
@@ -95,12 +109,14 @@ class StreamSettings:
         language: two-letter code.
         model: the provider's name of a model; None for its default.
         interim_interval_ms: about how often an interim is wanted while somebody speaks; 0 for none.
+        keyterms: names and terms to expect.
     """
 
     from_sample: int = 0
     language: str = "en"
     model: str | None = None
     interim_interval_ms: int = 500
+    keyterms: tuple[str, ...] = ()
 
 
 Emit = Callable[[Transcript], None]
@@ -138,6 +154,11 @@ class SttProvider(Provider, Protocol):
     @property
     def speech_ends(self) -> SpeechEnds:
         """How it gets to know that speech is over."""
+        ...
+
+    @property
+    def final_within_ms(self) -> int:
+        """How long a finalize may go unanswered before the stream counts as stuck."""
         ...
 
     def open(self, settings: StreamSettings, emit: Emit) -> SttStream:

@@ -25,6 +25,7 @@ class LeaseSettings(BaseModel):
     language: str = Field(default="en", min_length=2, max_length=35)
     model: str | None = None
     interim_interval_ms: int = Field(default=500, ge=0, le=10_000)
+    keyterms: tuple[str, ...] = ()
 
 
 def stream_settings(lease: proto.Lease) -> StreamSettings:
@@ -34,7 +35,9 @@ def stream_settings(lease: proto.Lease) -> StreamSettings:
     except ValidationError as error:
         problems = "; ".join(f"stt.{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise BadLeaseError("bad_settings", problems) from error
-    return StreamSettings(lease.from_sample, settings.language, settings.model, settings.interim_interval_ms)
+    return StreamSettings(
+        lease.from_sample, settings.language, settings.model, settings.interim_interval_ms, settings.keyterms
+    )
 
 
 class SttSession(StageSession):

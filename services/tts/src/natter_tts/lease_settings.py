@@ -16,6 +16,7 @@ class TtsLeaseSettings(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     voice: str | None = None
+    model: str | None = None
     speed: Annotated[float, Field(ge=0.5, le=2.0)] = 1.0
     language: str | None = None
 
@@ -27,4 +28,4 @@ def parse_settings(json_text: str) -> TtsSettings:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()]
         raise BadLeaseError("bad_settings", f"tts settings: {'; '.join(problems)}") from error
-    return TtsSettings(settings.voice or "", settings.speed, settings.language or "en")
+    return TtsSettings(settings.voice or "", settings.speed, settings.language or "en", settings.model or "")

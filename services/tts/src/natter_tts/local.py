@@ -65,7 +65,7 @@ class LocalProvider:
         # First runs are slow, and words unknown to the lexicon load another model: no caller should meet either.
         stream = self.open(TtsSettings())
         for text in ("Hello there, how can I help?", "Natter says xylobrontic."):
-            async for _ in stream.synthesize(text, text, last=True):
+            async for _ in stream.synthesize(text, text, attempt="", last=True):
                 pass
 
     def open(self, settings: TtsSettings) -> LocalStream:
@@ -78,6 +78,9 @@ class LocalProvider:
         if not 0.5 <= settings.speed <= 2.0:
             raise TtsError("bad_speed", f"speed is 0.5 to 2.0, not {settings.speed}", retryable=False)
         return LocalStream(self, settings.speed)
+
+    async def probe(self) -> None:
+        """It is there once it is loaded."""
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
@@ -108,8 +111,8 @@ class LocalStream:
         self._provider = provider
         self._speed = speed
 
-    async def synthesize(self, text: str, spoken: str, *, last: bool) -> AsyncGenerator[VoiceChunk, None]:
-        del last  # Every segment is made whole.
+    async def synthesize(self, text: str, spoken: str, *, attempt: str, last: bool) -> AsyncGenerator[VoiceChunk, None]:
+        del attempt, last  # Every segment is made whole.
         said = speakable(spoken)
         plan = cast("list[Utterance]", await self._provider.run(lambda engine: _plan(engine, said))) if said else []
         shares = share_words(text, [[word.text for word in utterance.words] for utterance in plan]) if plan else [text]

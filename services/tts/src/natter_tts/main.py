@@ -37,7 +37,12 @@ def define(providers: Mapping[str, TtsProvider]) -> StageDefinition:
     details = {name: provider.describe() for name, provider in providers.items()}
 
     return StageDefinition(
-        Stage.STAGE_TTS, Input.REPLIES | Input.CONTROLS, details, open_session, lambda: close_all(providers)
+        Stage.STAGE_TTS,
+        Input.REPLIES | Input.CONTROLS,
+        details,
+        open_session,
+        watched=providers,
+        close=lambda: close_all(providers),
     )
 
 

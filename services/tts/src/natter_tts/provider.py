@@ -18,11 +18,12 @@ RATE_HZ: Final = 24_000
 
 @dataclass(frozen=True, slots=True)
 class TtsSettings:
-    """What a bot may choose: a voice of the provider (empty: its default), 0.5 to 2.0 times the speed, a language."""
+    """What a bot may choose: a voice and a model of the provider (empty: its default), 0.5 to 2.0 times the speed."""
 
     voice: str = ""
     speed: float = 1.0
     language: str = "en"
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,16 @@ class TtsError(ProviderError):
 class TtsStream(Protocol):
     """One session's voice. Segments are made one after the other."""
 
-    def synthesize(self, text: str, spoken: str, *, last: bool) -> AsyncGenerator[VoiceChunk, None]:
+    def synthesize(self, text: str, spoken: str, *, attempt: str, last: bool) -> AsyncGenerator[VoiceChunk, None]:
         """Yield the voice of one segment, the last chunk with ``end``. ``aclose()`` or cancellation stops it at once.
 
-        The segment starts at most 20 ms before its first sound and ends with the pause of its punctuation.
+        The segment starts at most 20 ms before its first sound and ends with the pause of its punctuation. What was
+        yielded ends with a whole word at any time: after a fault another provider says the rest, nothing twice.
 
         Args:
             text: as shown; the words of the chunks are of it.
             spoken: what to say; without any letter or digit the segment has no samples.
+            attempt: the same for all segments of one reply.
             last: no segment follows, as far as is known.
 
         Raises TtsError, also in the middle.

@@ -82,9 +82,10 @@ class TtsSession(StageSession):
         loop = asyncio.get_running_loop()
         latency = self._outlet.metrics.stage_latency
         began = loop.time()
-        last = self._schedule.is_last(segment)
+        last, attempt = self._schedule.is_last(segment), f"{segment.turn}.{segment.attempt}"
         try:
-            async with aclosing(self._stream.synthesize(segment.text, segment.spoken, last=last)) as chunks:
+            made = self._stream.synthesize(segment.text, segment.spoken, attempt=attempt, last=last)
+            async with aclosing(made) as chunks:
                 async for chunk in chunks:
                     await self._outlet.voice(_frame(segment, chunk))
                     if chunk.first_sample == 0 and chunk.pcm:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import TYPE_CHECKING
 
-from natter_proto import Lease, Stage
+from natter_common.providers import Provider
+from natter_proto import Lease, Recognizer, Stage
 
 if TYPE_CHECKING:
     from natter_common.worker.outlet import Outlet
@@ -44,5 +45,9 @@ class StageDefinition:
     """Providers that can be served now, each with what it is in words: "Moonshine tiny, English"."""
     open_session: Callable[[Lease, Outlet], StageSession]
     """Makes the session object of a lease; raises `BadLeaseError` on settings that can't be. Must not block."""
+    watched: Mapping[str, Provider] = field(default_factory=dict[str, Provider])
+    """Those of them that may fail as a whole and are probed."""
+    recognizers: Mapping[str, Recognizer] = field(default_factory=dict[str, Recognizer])
+    """What the conductor has to know of each, in stage stt."""
     close: Callable[[], Awaitable[None]] = _nothing_to_close
     """Lets go of what the providers hold, once no session is left."""

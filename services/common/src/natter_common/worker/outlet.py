@@ -1,5 +1,6 @@
 """What a stage's session sends: frames with their headers filled in."""
 
+from collections.abc import Callable
 from typing import Final
 
 from natter_common.link import NatsLink
@@ -14,10 +15,11 @@ from natter_proto import (
     Fault,
     Header,
     Lease,
+    RealmSubjects,
     Reply,
     Report,
-    SessionSubjects,
     Speech,
+    Tool,
     Transcript,
     Voice,
 )
@@ -29,13 +31,23 @@ class Outlet:
     """One lease's way out: fills each frame's header (session, term, epoch, producer, number) and sends it."""
 
     def __init__(
-        self, link: NatsLink, subjects: SessionSubjects, lease: Lease, producer: str, metrics: Metrics, log: Log
+        self,
+        link: NatsLink,
+        realm: RealmSubjects,
+        lease: Lease,
+        producer: str,
+        metrics: Metrics,
+        log: Log,
+        on_fault: Callable[[str, str], None],
     ) -> None:
+        """`on_fault` is told the provider and the code of each fault that goes out."""
         self.metrics: Final = metrics
         self.log: Final = log
         """Bound to the session; bind turn and trace id where they are known."""
         self._link = link
-        self._subjects = subjects
+        self._realm = realm
+        self._subjects = subjects = realm.session(lease.session)
+        self._on_fault = on_fault
         self._lease = lease
         self._producer = producer
         self._numbers: dict[str, int] = {}
@@ -52,11 +64,21 @@ class Outlet:
         await self._send(self._reports[Report.REPLY], frame)
 
     async def fault(self, frame: Fault) -> None:
+        self._on_fault(frame.provider, frame.code)
         await self._send(self._reports[Report.FAULT], frame)
 
     async def voice(self, frame: Voice) -> None:
         """The caller sets header.turn, .attempt and .segment. Never dropped while the link is up."""
         await self._send(self._subjects.voice, frame)
+
+    async def tool(self, frame: Tool) -> None:
+        """What became of a tool's call. The caller sets header.turn and .attempt."""
+        await self._send(self._reports[Report.TOOL], frame)
+
+    async def ask_tool(self, name: str, request: Tool, timeout_s: float) -> Tool:
+        """Have a tool run that somebody serves over NATS; raises `NoAnswerError` or `LinkDownError`."""
+        request.header.MergeFrom(self._header(""))
+        return await self._link.request(self._realm.tool(name), request, Tool, timeout_s)
 
     async def ask_mic(self, from_sample: int, to_sample: int) -> list[Audio]:
         """Samples that were missed, as far as the gateway still has them; raises `NoAnswerError` or `LinkDownError`."""
@@ -66,7 +88,7 @@ class Outlet:
         )
         return list(answer.audio)
 
-    async def _send(self, subject: str, frame: Speech | Transcript | Reply | Fault | Voice) -> None:
+    async def _send(self, subject: str, frame: Speech | Transcript | Reply | Tool | Fault | Voice) -> None:
         frame.header.MergeFrom(self._header(subject))
         await self._link.publish(subject, frame)
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from natter_common.mic import MicSpan
-from natter_proto import Finalize, Playout, Reply, State, Turn
+from natter_proto import CancelTool, Finalize, Playout, Reply, State, Summarize, Tool, Turn, WorkerAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,21 @@ class StageSession(ABC):
 
     async def on_reply(self, reply: Reply) -> None:  # noqa: B027
         """A piece of a living attempt: those of dead ones are dropped, those ahead of their state are held back."""
+
+    def on_tool(self, tool: Tool) -> WorkerAnswer:
+        """An order to run a tool: say whether it is accepted. What becomes of it is reported later."""
+        del tool
+        return WorkerAnswer(ok=False, code="unsupported", words="this stage runs no tools")
+
+    def on_cancel_tool(self, cancel: CancelTool) -> WorkerAnswer:
+        """Stop a tool that runs; one that does not is no error."""
+        del cancel
+        return WorkerAnswer(ok=True)
+
+    async def summarize(self, request: Summarize) -> WorkerAnswer:
+        """Sum up old turns. May take its time."""
+        del request
+        return WorkerAnswer(ok=False, code="unsupported", words="this stage sums nothing up")
 
     async def run(self) -> None:
         """Work until cancelled."""

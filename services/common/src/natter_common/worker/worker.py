@@ -10,6 +10,7 @@ from nats.aio.msg import Msg
 from natter_common.http import Health, serve, service_app
 from natter_common.link import Subscription
 from natter_common.memory import keep_for_good
+from natter_common.provider_watch import ProviderWatch
 from natter_common.providers import NoProviderError
 from natter_common.service import STOP_GRACE_S, Service, run_service
 from natter_common.settings import WorkerSettings
@@ -17,13 +18,16 @@ from natter_common.worker.definition import BadLeaseError, StageDefinition
 from natter_common.worker.leases import LeaseBook, LeaseKey, TakeResult, key_of
 from natter_common.worker.outlet import Outlet
 from natter_common.worker.runner import SessionRunner
+from natter_common.worker.session import StageSession
 from natter_proto import (
     Beat,
+    Header,
     Held,
     Lease,
     Offer,
     OfferAnswer,
     Release,
+    Summarize,
     WorkerAnswer,
     WorkerRequest,
     decode,
@@ -38,6 +42,7 @@ _REFUSALS: Final = {
     TakeResult.DRAINING: "this worker is leaving",
     TakeResult.STALE: "a newer lease of this session is held",
 }
+_NOT_HELD: Final = WorkerAnswer(ok=False, code="not_held", words="this worker does not hold that lease")
 
 
 @dataclass(slots=True)
@@ -55,6 +60,8 @@ class Worker:
         self._settings = settings
         self._book = LeaseBook(settings.capacity)
         self._running: dict[LeaseKey, _Running] = {}
+        stage = stage_name(definition.stage)
+        self._watch = ProviderWatch(stage, definition.watched, service.metrics, service.log)
         self._offers: list[Subscription] = []
         self._beats_sent = 0
         self._was_settled = True
@@ -75,7 +82,11 @@ class Worker:
             len(self._book),
             self._book.capacity,
             tuple(reasons),
-            {"stage": stage_name(self._definition.stage), "providers": dict(self._definition.providers)},
+            {
+                "stage": stage_name(self._definition.stage),
+                "providers": dict(self._definition.providers),
+                "problems": dict(self._watch.problems()),
+            },
         )
 
     async def serve(self) -> None:
@@ -94,9 +105,11 @@ class Worker:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             beating = tasks.create_task(self._beat(), name="beats")
+            watching = tasks.create_task(self._watch.run(), name="provider-watch")
             await service.stopping.wait()
             await self._drain()
             beating.cancel()
+            watching.cancel()
             for running in list(self._running.values()):
                 running.task.cancel()
         for subscription in (requests, beats):
@@ -123,7 +136,8 @@ class Worker:
         offer = decode(Offer, message.data)
         if self._book.draining:
             return
-        room = self._book.has_room(offer.lease_class)
+        problem = self._watch.problem(offer.provider)
+        room = problem is None and self._book.has_room(offer.lease_class)
         # Being full is said at once, so that the conductor need not wait for its deadline.
         if room:
             await asyncio.sleep(min(1.0, self._book.load) * _OFFER_SPREAD_S)
@@ -132,6 +146,7 @@ class Worker:
             load=self._book.load,
             room=room,
             detail=self._definition.providers.get(offer.provider, ""),
+            words=problem or "",
         )
         await self._service.link.respond(message, answer)
 
@@ -144,8 +159,27 @@ class Worker:
                 answer = WorkerAnswer(ok=self._release(request.release))
             case "ping":
                 answer = WorkerAnswer(ok=True)
+            case "tool":
+                session = self._session_of(request.tool.header)
+                answer = _NOT_HELD if session is None else session.on_tool(request.tool)
+            case "cancel_tool":
+                session = self._session_of(request.cancel_tool.header)
+                answer = _NOT_HELD if session is None else session.on_cancel_tool(request.cancel_tool)
+            case "summarize":
+                # It takes seconds, and other requests wait for this handler's end.
+                self._tasks.create_task(self._summarize(message, request.summarize), name="summarize")
+                return
             case _:
                 answer = WorkerAnswer(ok=False, code="unsupported", words="this worker does not know that request")
+        await self._service.link.respond(message, answer)
+
+    def _session_of(self, header: Header) -> StageSession | None:
+        running = self._running.get(LeaseKey(header.session, header.term, header.epoch))
+        return None if running is None else running.runner.session
+
+    async def _summarize(self, message: Msg, request: Summarize) -> None:
+        session = self._session_of(request.header)
+        answer = _NOT_HELD if session is None else await session.summarize(request)
         await self._service.link.respond(message, answer)
 
     async def _take(self, lease: Lease) -> WorkerAnswer:
@@ -155,8 +189,9 @@ class Worker:
         if lease.stage != self._definition.stage or detail is None:
             return WorkerAnswer(ok=False, code="wrong_stage", words=f"no provider {lease.provider!r} here")
         result, older = self._book.take(lease, asyncio.get_running_loop().time())
+        taken = WorkerAnswer(ok=True, detail=detail, recognizer=self._definition.recognizers.get(lease.provider))
         if result is TakeResult.AGAIN:
-            return WorkerAnswer(ok=True, detail=detail)
+            return taken
         if result is not TakeResult.TAKEN:
             return WorkerAnswer(ok=False, code=result.value, words=_REFUSALS[result])
         if older is not None:
@@ -166,14 +201,16 @@ class Worker:
         except BadLeaseError as error:
             self._end(key_of(lease), "refused")
             return WorkerAnswer(ok=False, code=error.code, words=str(error))
-        return WorkerAnswer(ok=True, detail=detail)
+        return taken
 
     async def _start(self, lease: Lease) -> None:
         service = self._service
         key = key_of(lease)
         log = service.log.bind(session=lease.session, epoch=lease.epoch)
         subjects = service.subjects.session(lease.session)
-        outlet = Outlet(service.link, subjects, lease, service.process_id, service.metrics, log)
+        outlet = Outlet(
+            service.link, service.subjects, lease, service.process_id, service.metrics, log, self._watch.on_fault
+        )
         runner = SessionRunner(
             service.link, subjects, lease, self._definition.inputs, self._definition.open_session(lease, outlet), outlet
         )

@@ -19,6 +19,7 @@ class LocalProvider:
 
     name = "local"
     speech_ends = SpeechEnds.FINALIZE
+    final_within_ms = 800
 
     def __init__(self) -> None:
         self._engine = Engine()
@@ -36,6 +37,9 @@ class LocalProvider:
             registry=registry,
         )
         await self._engine.start()
+
+    async def probe(self) -> None:
+        """Its process is watched by the engine."""
 
     def open(self, settings: StreamSettings, emit: Emit) -> SttStream:
         """A stream for one session; raises `BadSettingsError`."""
