@@ -193,11 +193,9 @@ FRAMES: dict[str, Frame] = {
 }
 
 # Fields that came later: the earlier examples stay as they were recorded.
-_STATE_2 = State()
-_STATE_2.CopyFrom(FRAMES["state"])
+_STATE_2 = State.FromString(FRAMES["state"].SerializeToString())
 _STATE_2.attempts[0].segments_voiced = 1
-_TURN_2 = Turn()
-_TURN_2.CopyFrom(FRAMES["turn"])
+_TURN_2 = Turn.FromString(FRAMES["turn"].SerializeToString())
 _TURN_2.MergeFrom(
     Turn(
         step=1,
@@ -205,35 +203,35 @@ _TURN_2.MergeFrom(
         segments_kept=2,
     )
 )
-_TRANSCRIPT_2 = Transcript()
-_TRANSCRIPT_2.CopyFrom(FRAMES["transcript"])
+_TRANSCRIPT_2 = Transcript.FromString(FRAMES["transcript"].SerializeToString())
 _TRANSCRIPT_2.sign = TurnSign.TURN_SIGN_EAGER_END
-_REPLY_2 = Reply()
-_REPLY_2.CopyFrom(FRAMES["reply"])
+_REPLY_2 = Reply.FromString(FRAMES["reply"].SerializeToString())
 _REPLY_2.step = 1
-FRAMES |= {
-    "state_2": _STATE_2,
-    "turn_2": _TURN_2,
-    "transcript_2": _TRANSCRIPT_2,
-    "reply_2": _REPLY_2,
-    "offer_answer_2": OfferAnswer(worker="w0", load=0.5, room=True, detail="Silero", words="full"),
-    "worker_answer_2": WorkerAnswer(
-        ok=True,
-        code="full",
-        words="full",
-        detail="Hibari",
-        text="They spoke of tea.",
-        recognizer=Recognizer(speech_ends=SpeechEnds.SPEECH_ENDS_TURNS, final_within_ms=800),
-    ),
-    "cancel_tool": WorkerRequest(cancel_tool=CancelTool(header=HEADER, id="3.1.0")),
-    "summarize": WorkerRequest(
-        summarize=Summarize(
-            header=HEADER,
-            context=[Message(role=Role.ROLE_USER, content="hello", tool_calls=[CALL], tool_call_id="3.1.0")],
-            max_tokens=100,
-        )
-    ),
-}
+FRAMES.update(
+    {
+        "state_2": _STATE_2,
+        "turn_2": _TURN_2,
+        "transcript_2": _TRANSCRIPT_2,
+        "reply_2": _REPLY_2,
+        "offer_answer_2": OfferAnswer(worker="w0", load=0.5, room=True, detail="Silero", words="full"),
+        "worker_answer_2": WorkerAnswer(
+            ok=True,
+            code="full",
+            words="full",
+            detail="Hibari",
+            text="They spoke of tea.",
+            recognizer=Recognizer(speech_ends=SpeechEnds.SPEECH_ENDS_TURNS, final_within_ms=800),
+        ),
+        "cancel_tool": WorkerRequest(cancel_tool=CancelTool(header=HEADER, id="3.1.0")),
+        "summarize": WorkerRequest(
+            summarize=Summarize(
+                header=HEADER,
+                context=[Message(role=Role.ROLE_USER, content="hello", tool_calls=[CALL], tool_call_id="3.1.0")],
+                max_tokens=100,
+            )
+        ),
+    }
+)
 
 
 def record(folder: Path) -> None:
