@@ -13,6 +13,8 @@ _TOKENS_PER_MESSAGE = 5
 _CHARS_PER_TOKEN = 3.5
 # Old messages go in blocks: if one went each turn, the prompt's beginning would always change and no cache would help.
 _BLOCK = 4
+# Of a tool's result; more than that only confuses a small model.
+_MOST_RESULT_CHARS = 300
 
 
 def estimate_tokens(message: ChatMessage) -> int:
@@ -26,7 +28,8 @@ def fit_messages(messages: Sequence[ChatMessage], budget_tokens: int) -> list[Ch
     What cannot be dropped is shortened: the system prompt at its end, the last message at its start. Text that looks
     like the chat template's own marks is defused, so that nobody can speak in another role.
     """
-    defused = [replace(message, content=message.content.replace("<|", "< |")) for message in messages]
+    plain = without_tools(messages)
+    defused = [replace(message, content=message.content.replace("<|", "< |")) for message in plain]
     if not defused:
         return []
     head = [defused[0]] if defused[0].role == "system" else []
@@ -40,6 +43,20 @@ def fit_messages(messages: Sequence[ChatMessage], budget_tokens: int) -> list[Ch
     while middle and sum(map(estimate_tokens, middle)) > left:
         middle = middle[_BLOCK:]
     return head + middle + last
+
+
+def without_tools(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """For a model that knows no tools: calls go, a result becomes a line of text, "(weather: 12 degrees)"."""
+    names: dict[str, str] = {}
+    results: list[ChatMessage] = []
+    for message in messages:
+        names |= {call.id: call.name for call in message.tool_calls}
+        if message.role == "tool":
+            said = " ".join(message.content.split())[:_MOST_RESULT_CHARS]
+            results.append(ChatMessage("user", f"({names.get(message.tool_call_id, 'result')}: {said})"))
+        elif message.content or not message.tool_calls:
+            results.append(replace(message, tool_calls=()))
+    return results
 
 
 def _shortened(message: ChatMessage, budget_tokens: int, *, keep_end: bool) -> ChatMessage:
