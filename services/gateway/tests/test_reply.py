@@ -1,5 +1,6 @@
 """What the caller heard of a reply, to the word, from the frames that were handed out."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +13,10 @@ from natter_gateway.reply import (
     SegmentHeard,
     SegmentShown,
     SpokenWord,
+    Unvoiced,
     VoiceBegan,
     WordsHeard,
+    spoken_rest,
 )
 from natter_gateway.turns.events import Modality
 
@@ -126,3 +129,43 @@ def test_heard_text_is_always_a_prefix_of_the_reply(segments: list[list[str]], f
     for notice in voice.notices:
         if isinstance(notice, WordsHeard):
             assert notice.heard + notice.rest in whole
+
+
+def test_another_voice_says_the_rest_behind_the_last_whole_word() -> None:
+    reply = Reply((1, 1), Modality.VOICE, 1)
+    reply.add_segment(1, "One two three four.", "One two three four.")
+    reply.add_segment(2, "Five.", "Five.")
+    reply.add_words(1, [SpokenWord("One", 1_000), SpokenWord("two", 3_000)])
+    assert reply.add_voice(1, 0, 4_800) == 0
+    assert reply.voiced == 0
+
+    complete, rest = reply.hand_over_voice()
+
+    assert complete == []
+    assert rest == [Unvoiced(1, "three four.", "three four."), Unvoiced(2, "Five.", "Five.")]
+    assert reply.add_voice(1, 0, 480) == 4_800
+    reply.add_words(1, [SpokenWord("three", 500)])
+    assert reply.set_total(1, 9_600) == 14_400
+    assert reply.voiced == 1
+
+
+def test_a_segment_whose_words_have_all_come_needs_no_other_voice() -> None:
+    reply = Reply((1, 1), Modality.VOICE, 1)
+    reply.add_segment(1, "One two …", "One two")
+    reply.add_words(1, [SpokenWord("One", 1_000), SpokenWord("two", 3_000)])
+    reply.add_voice(1, 0, 4_800)
+    assert reply.hand_over_voice() == ([(1, 4_800)], [])
+    assert reply.voiced == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken", "words", "rest"),
+    [
+        ("one two three", "one two three", 1, "two three"),
+        ("**One** two three", "One two three", 2, "three"),
+        ("See https://example.org now, please", "See now, please", 2, "now, please"),
+        ("One 😀 two", "One two", 3, ""),
+    ],
+)
+def test_what_is_left_to_say(text: str, spoken: str, words: int, rest: str) -> None:
+    assert spoken_rest(text, spoken, words) == rest

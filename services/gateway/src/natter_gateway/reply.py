@@ -7,6 +7,7 @@ Frames of 20 ms are handed out; a word counts as heard when its middle was hande
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Final
 
 from natter_gateway.media.playout import PoppedFrame, SegmentFinished, SegmentStarted
@@ -64,6 +65,15 @@ class ReplyHeard:
     """All of the reply was heard."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unvoiced:
+    """What another voice has to say of a segment: all of it, or the rest."""
+
+    number: int
+    text: str
+    spoken: str
+
+
 ReplyNotice = SegmentShown | WordsHeard | SegmentHeard | VoiceBegan | ReplyHeard
 
 
@@ -76,6 +86,9 @@ class _Segment:
     word_ends: list[int] = field(default_factory=list[int])
     """Where each word ends in `text`."""
     total_samples: int | None = None
+    received_samples: int = 0
+    base_samples: int = 0
+    """Where in the segment the voice that is speaking now began: not 0 after one that broke off."""
     played_samples: int = 0
     words_heard: int = 0
     shown: bool = False
@@ -175,14 +188,53 @@ class Reply:
             if found < 0:
                 continue
             position = found + len(word.text)
-            segment.words.append(word)
+            segment.words.append(SpokenWord(word.text, word.middle_sample + segment.base_samples))
             segment.word_ends.append(position)
 
-    def set_total(self, number: int, total_samples: int) -> None:
-        """All voice of a segment has come."""
+    def add_voice(self, number: int, first_sample: int, samples: int) -> int:
+        """Voice of a segment has come, numbered by who speaks now; returns its first sample in the segment."""
         segment = self._segments.get(number)
-        if segment is not None:
-            segment.total_samples = total_samples
+        if segment is None:
+            return first_sample
+        first_sample += segment.base_samples
+        segment.received_samples = max(segment.received_samples, first_sample + samples)
+        return first_sample
+
+    def set_total(self, number: int, total_samples: int) -> int:
+        """All voice of a segment has come, as who speaks now numbers it; returns how many samples it has in all."""
+        segment = self._segments.get(number)
+        if segment is None:
+            return total_samples
+        segment.total_samples = segment.base_samples + total_samples
+        return segment.total_samples
+
+    @property
+    def voiced(self) -> int:
+        """Segments 1 to this one have all their voice."""
+        count = 0
+        while count + 1 in self._segments and self._segments[count + 1].total_samples is not None:
+            count += 1
+        return count
+
+    def hand_over_voice(self) -> tuple[list[tuple[int, int]], list[Unvoiced]]:
+        """The voice broke off and another goes on: what it has to say, behind the last word that has come whole.
+
+        The first list has segments whose words are all there, with their samples: they are complete as they are.
+        """
+        complete: list[tuple[int, int]] = []
+        rest: list[Unvoiced] = []
+        for number, segment in self._segments.items():
+            if segment.total_samples is not None:
+                continue
+            left = segment.text[segment.word_ends[-1] :].strip() if segment.word_ends else segment.text
+            if segment.words and not any(character.isalnum() for character in left):
+                segment.total_samples = segment.received_samples
+                complete.append((number, segment.total_samples))
+                continue
+            segment.base_samples = segment.received_samples
+            spoken = spoken_rest(segment.text, segment.spoken, len(segment.words)) if segment.words else segment.spoken
+            rest.append(Unvoiced(number, left, spoken))
+        return complete, rest
 
     def end(self, segment_count: int) -> list[ReplyNotice]:
         """The model has said all: the reply has this many segments."""
@@ -256,6 +308,23 @@ class Reply:
             return []
         self._complete = True
         return [ReplyHeard()]
+
+
+def spoken_rest(text: str, spoken: str, words: int) -> str:
+    """What is left to say of `spoken` when the first `words` words of `text` were said.
+
+    The two differ where something is shown that is not said as it is written.
+    """
+    shown, said = text.split(), spoken.split()
+    if len(shown) == len(said):
+        return " ".join(said[words:])
+    done = 0
+    for kind, first, stop, said_first, said_stop in SequenceMatcher(None, shown, said, autojunk=False).get_opcodes():
+        if stop <= words:
+            done = said_stop
+        elif first < words:
+            done = said_first + (words - first if kind == "equal" else 0)
+    return " ".join(said[done:])
 
 
 def _heard_part(segment: _Segment) -> str:

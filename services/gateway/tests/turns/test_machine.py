@@ -295,12 +295,16 @@ def test_muting_ends_what_was_being_said() -> None:
 
 
 keys = st.tuples(st.integers(1, 6), st.just(1))
+texts = st.sampled_from(["", "yes", "no way"])
 events = st.one_of(
     st.builds(ev.Onset, st.integers(0, 10**6)),
     st.builds(ev.OnsetFaded, st.integers(0, 10**6), st.integers(0, 10**6)),
     st.builds(ev.SpeechConfirmed, st.integers(0, 10**6)),
     st.builds(ev.Paused, st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 1)),
-    st.builds(ev.Recognised, st.sampled_from(["", "yes", "no way"]), st.booleans(), st.integers(0, 6)),
+    st.builds(ev.Recognised, texts, st.booleans(), st.integers(0, 6), st.sampled_from(ev.Sign)),
+    st.builds(ev.RecognizerChanged, st.booleans(), st.floats(0, 2_000)),
+    st.builds(ev.ToolsBegan, keys),
+    st.builds(ev.ToolsOver, keys),
     st.builds(ev.Typed, st.just("typed"), st.sampled_from(Modality), st.booleans()),
     st.just(ev.Greet("Hi!")),
     st.builds(ev.ReplyProgress, keys),
@@ -325,7 +329,10 @@ def test_no_order_of_events_breaks_the_invariants(steps: list[tuple[float, ev.Ev
     call.at(0, FADED)
     call.at(0, ev.Paused(0, 0, 1.0))
     call.wait(60_000)
-    if not isinstance(call.machine.bot, Speaking):
+    if isinstance(call.machine.bot, Thinking):
+        # Tools have deadlines of their own.
+        assert call.machine.bot.acting
+    elif not isinstance(call.machine.bot, Speaking):
         assert isinstance(call.machine.bot, Silent)
     assert not isinstance(call.machine.caller, (Pausing, Talking))
     _check_actions(call.done)
@@ -333,15 +340,25 @@ def test_no_order_of_events_breaks_the_invariants(steps: list[tuple[float, ev.Ev
 
 def _check_actions(actions: list[act.Action]) -> None:
     alive: AttemptKey | None = None
+    guess: AttemptKey | None = None
     speaking_turn: int | None = None
     committed: set[int] = set()
     for action in actions:
         match action:
-            case act.StartAttempt() | act.StartVerbatim():
+            case act.StartAttempt() | act.StartVerbatim() | act.AdoptGuess():
                 assert alive is None, "two attempts alive"
                 alive = action.key
-                if isinstance(action, act.StartAttempt):
+                if not isinstance(action, act.StartVerbatim):
                     assert action.key[0] in committed, "an attempt without its user message"
+                if isinstance(action, act.AdoptGuess):
+                    assert guess == action.key, "a guess adopted that was not there"
+                    guess = None
+            case act.StartGuess():
+                assert guess is None, "two guesses"
+                guess = action.key
+            case act.DropGuess():
+                assert guess == action.key, "a guess dropped that was not there"
+                guess = None
             case act.EndAttempt():
                 assert action.key == alive, "an attempt ended twice or never lived"
                 alive = None
@@ -359,3 +376,91 @@ def _check_actions(actions: list[act.Action]) -> None:
                 speaking_turn = None
             case _:
                 pass
+
+
+# --- A recognizer that decides about turns
+
+
+def deciding() -> Call:
+    call = Call()
+    call.at(0, ev.RecognizerChanged(decides_turns=True, final_within_ms=0.0))
+    return call
+
+
+def test_it_is_not_asked_and_silence_does_not_end_a_turn() -> None:
+    call = deciding()
+    call.speak()
+    call.at(0, ev.Recognised("hello", final=False, finalize_id=0))
+    assert call.of(act.AskFinal) == []
+    call.wait(SETTINGS.end_of_turn_silence_ms + SETTINGS.final_grace_ms)
+    assert call.of(act.CommitUser) == []
+
+
+def test_its_end_ends_the_turn_at_once() -> None:
+    call = deciding()
+    call.speak()
+    actions = call.at(100, ev.Recognised("hello there", final=True, finalize_id=0, sign=ev.Sign.END))
+    assert kinds(actions) == ["ShowUserText", "UserStopped", "CommitUser", "PublishState", "StartAttempt"]
+
+
+def test_its_eager_end_prepares_an_answer_that_the_end_adopts() -> None:
+    call = deciding()
+    call.speak()
+    call.at(0, ev.Recognised("hello there", final=False, finalize_id=0, sign=ev.Sign.EAGER_END))
+    assert call.of(act.StartGuess) == [act.StartGuess((1, 1), "hello there")]
+    assert call.machine.living is None
+    assert call.machine.guess == (1, 1)
+    call.at(200, ev.Recognised("Hello, there!", final=True, finalize_id=0, sign=ev.Sign.END))
+    assert call.of(act.AdoptGuess) == [act.AdoptGuess((1, 1))]
+    assert call.of(act.StartAttempt) == []
+    assert call.machine.living == (1, 1)
+    assert call.machine.guess is None
+
+
+def test_its_resume_drops_what_was_prepared() -> None:
+    call = deciding()
+    call.speak()
+    call.at(0, ev.Recognised("hello there", final=False, finalize_id=0, sign=ev.Sign.EAGER_END))
+    call.at(100, ev.Recognised("hello there my", final=False, finalize_id=0, sign=ev.Sign.RESUMED))
+    assert call.of(act.DropGuess) == [act.DropGuess((1, 1))]
+    call.at(500, ev.Recognised("hello there my friend", final=True, finalize_id=0, sign=ev.Sign.END))
+    assert call.of(act.StartAttempt) == [act.StartAttempt((1, 2), "hello there my friend", Modality.VOICE)]
+
+
+def test_other_words_at_the_end_drop_what_was_prepared() -> None:
+    call = deciding()
+    call.speak()
+    call.at(0, ev.Recognised("hello there", final=False, finalize_id=0, sign=ev.Sign.EAGER_END))
+    call.at(100, ev.Recognised("hello chair", final=True, finalize_id=0, sign=ev.Sign.END))
+    assert kinds([*call.of(act.DropGuess), *call.of(act.StartAttempt)]) == ["DropGuess", "StartAttempt"]
+
+
+def test_a_recognizer_that_says_nothing_does_not_keep_the_turn_open_for_good() -> None:
+    call = deciding()
+    call.speak()
+    call.at(0, ev.Recognised("hello", final=False, finalize_id=0))
+    call.wait(SETTINGS.turn_sign_deadline_ms)
+    assert call.of(act.CommitUser) != []
+
+
+def test_another_recognizer_in_the_pause_is_asked_for_the_words() -> None:
+    call = deciding()
+    call.speak()
+    call.at(50, ev.RecognizerChanged(decides_turns=False, final_within_ms=800.0))
+    call.recognise("hello there")
+    call.wait(SETTINGS.end_of_turn_silence_ms)
+    assert [action.text for action in call.of(act.CommitUser) if isinstance(action, act.CommitUser)] == ["hello there"]
+
+
+# --- Tools
+
+
+def test_a_reply_that_waits_for_tools_has_no_deadline_of_its_own() -> None:
+    call = Call()
+    key = call.ask()
+    call.at(10, ev.ToolsBegan(key))
+    call.wait(10 * SETTINGS.reply_deadline_ms)
+    assert call.machine.living == key
+    call.at(0, ev.ToolsOver(key))
+    call.wait(SETTINGS.reply_deadline_ms)
+    assert call.machine.living is None

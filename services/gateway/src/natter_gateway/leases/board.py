@@ -25,6 +25,10 @@ class HeldLease:
     worker: str
     provider: str
     detail: str
+    decides_turns: bool = False
+    """A recognizer that says itself when a turn is over."""
+    final_within_ms: int = 0
+    """A recognizer that leaves a finalize unanswered for longer is stuck."""
 
 
 @dataclass(slots=True)

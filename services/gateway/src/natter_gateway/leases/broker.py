@@ -19,6 +19,7 @@ from natter_proto import (
     OfferAnswer,
     RealmSubjects,
     Release,
+    SpeechEnds,
     Stage,
     WorkerAnswer,
     WorkerRequest,
@@ -37,9 +38,13 @@ _MAX_ANSWERS: Final = 64
 class NoCapacityError(RuntimeError):
     """No worker of a stage has room (or none runs at all)."""
 
-    def __init__(self, stage: Stage, providers: Sequence[str]) -> None:
-        super().__init__(f"no capacity: no {stage_name(stage)} worker with room for {' or '.join(providers)}")
+    def __init__(self, stage: Stage, providers: Sequence[str], problem: str | None) -> None:
+        super().__init__(
+            problem or f"no capacity: no {stage_name(stage)} worker with room for {' or '.join(providers)}"
+        )
         self.stage: Final = stage
+        self.problem: Final = problem
+        """What is wrong with a provider, for people; None when there is just no room."""
 
 
 class LeaseRefusedError(ValueError):
@@ -54,6 +59,12 @@ class LeaseBroker:
         self._subjects = subjects
         self._gateway = gateway
         self._log = log
+        self._problems: dict[tuple[Stage, str], str] = {}
+
+    def problem(self, stage: Stage, providers: Sequence[str]) -> str | None:
+        """Why none of `providers` can be had, as the workers said last; None when they said nothing."""
+        known = (self._problems.get((stage, provider)) for provider in providers)
+        return next((words for words in known if words is not None), None)
 
     async def has_room(self, stage: Stage, providers: Sequence[str]) -> tuple[str, str] | None:
         """The provider that would be taken now, and what it is in words; None without room. Reserves nothing."""
@@ -69,20 +80,32 @@ class LeaseBroker:
 
         `settings` gives the lease's settings for a provider, as JSON.
 
-        Raises `NoCapacityError`, `LeaseRefusedError`, `LinkDownError`.
+        Raises `NoCapacityError`, `LinkDownError`; `LeaseRefusedError` when one can't serve these settings and no other
+        can be had.
         """
         lease.gateway = self._gateway
         unsure: list[str] = []
+        refusal: LeaseRefusedError | None = None
         try:
             for provider in providers:
                 lease.provider = provider
                 lease.settings = settings(provider)
-                held = await self._take_from(lease, unsure)
+                try:
+                    held = await self._take_from(lease, unsure)
+                except LeaseRefusedError as error:
+                    self._log.warning(
+                        "lease refused", stage=stage_name(lease.stage), provider=provider, reason=str(error)
+                    )
+                    refusal = refusal or error
+                    lease.epoch += 1
+                    continue
                 if held is not None:
                     return held
         finally:
             await self._give_back_unsure(lease, unsure)
-        raise NoCapacityError(lease.stage, providers)
+        if refusal is not None:
+            raise refusal
+        raise NoCapacityError(lease.stage, providers, self.problem(lease.stage, providers))
 
     async def _take_from(self, lease: Lease, unsure: list[str]) -> HeldLease | None:
         """Try each worker of one provider, those that did not answer in time a second time with more patience."""
@@ -108,6 +131,10 @@ class LeaseBroker:
         )
         await self._link.publish(self._subjects.worker(held.worker), request)
 
+    async def order(self, held: HeldLease, request: WorkerRequest, timeout_s: float) -> WorkerAnswer:
+        """Ask the worker of a lease for something; raises `NoAnswerError`, `LinkDownError`, `BadFrameError`."""
+        return await self._link.request(self._subjects.worker(held.worker), request, WorkerAnswer, timeout_s)
+
     async def ping(self, worker: str, timeout_s: float) -> bool | None:
         """True: alive. False: its process is gone. None: no answer in time."""
         try:
@@ -130,7 +157,17 @@ class LeaseBroker:
         except BadFrameError:
             return None
         if answer.ok:
-            return HeldLease(lease.session, lease.stage, lease.term, lease.epoch, worker, lease.provider, answer.detail)
+            return HeldLease(
+                lease.session,
+                lease.stage,
+                lease.term,
+                lease.epoch,
+                worker,
+                lease.provider,
+                answer.detail,
+                answer.recognizer.speech_ends == SpeechEnds.SPEECH_ENDS_TURNS,
+                answer.recognizer.final_within_ms,
+            )
         if answer.code not in ("full", "draining", "stale", "wrong_stage"):
             raise LeaseRefusedError(answer.words or answer.code)
         return None
@@ -140,6 +177,12 @@ class LeaseBroker:
             for epoch in range(1, lease.epoch):
                 release = Release(session=lease.session, stage=lease.stage, term=lease.term, epoch=epoch)
                 await self._link.publish(self._subjects.worker(worker), WorkerRequest(release=release))
+
+    def _note_problem(self, offer: Offer, answer: OfferAnswer) -> None:
+        if answer.words:
+            self._problems[offer.stage, offer.provider] = answer.words
+        else:
+            self._problems.pop((offer.stage, offer.provider), None)
 
     async def _offers(self, offer: Offer) -> AsyncGenerator[OfferAnswer]:
         """Workers with room, in the order of their answers; ends when no more can be expected."""
@@ -182,6 +225,7 @@ class LeaseBroker:
                 deadline = min(deadline, loop.time() + _FURTHER_ANSWERS_S)
                 if answer is None:
                     return
+                self._note_problem(offer, answer)
                 if answer.room:
                     yield answer
                     # Confirming took its time: what came meanwhile still counts.

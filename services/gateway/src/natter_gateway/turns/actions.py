@@ -96,6 +96,28 @@ class StartVerbatim:
 
 
 @dataclass(frozen=True, slots=True)
+class StartGuess:
+    """Prepare a reply for a turn that is probably over: nothing of it is heard, shown, stored or acted on."""
+
+    key: AttemptKey
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptGuess:
+    """The turn ended with the words of the guess: it is the reply."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
+class DropGuess:
+    """The guess was wrong."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
 class EndAttempt:
     """The attempt is over: the context gets what was heard; its voice is cut unless it is complete."""
 
@@ -122,6 +144,9 @@ Action = (
     | CorrectUser
     | StartAttempt
     | StartVerbatim
+    | StartGuess
+    | AdoptGuess
+    | DropGuess
     | EndAttempt
     | Complain
 )

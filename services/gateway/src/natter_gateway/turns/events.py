@@ -48,6 +48,15 @@ class Paused:
     """That the turn is complete."""
 
 
+class Sign(Enum):
+    """What a recognizer that decides about turns says with a transcript."""
+
+    NONE = "none"
+    EAGER_END = "eager_end"
+    RESUMED = "resumed"
+    END = "end"
+
+
 @dataclass(frozen=True, slots=True)
 class Recognised:
     """A transcript. An interim holds what came since the last final."""
@@ -56,6 +65,17 @@ class Recognised:
     final: bool
     finalize_id: int
     """The request that this final answers; 0 for none."""
+    sign: Sign = Sign.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizerChanged:
+    """Another recognizer serves now."""
+
+    decides_turns: bool
+    """It says itself when a turn is over; silence is only a backstop."""
+    final_within_ms: float
+    """It may take this long for a final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +131,20 @@ class ReplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsBegan:
+    """The attempt waits for tools, which have deadlines of their own."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsOver:
+    """All of them are through: the model goes on."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
 class Muted:
     """The caller switched the microphone off: what was being said ends here."""
 
@@ -122,19 +156,18 @@ class Tick:
     """A deadline of the machine's may have passed."""
 
 
+ReplyEvent = ReplyProgress | ReplyAudible | ReplyDry | ReplyComplete | ReplyFailed | ToolsBegan | ToolsOver
+
 Event = (
     Onset
     | OnsetFaded
     | SpeechConfirmed
     | Paused
     | Recognised
+    | RecognizerChanged
     | Typed
     | Greet
-    | ReplyProgress
-    | ReplyAudible
-    | ReplyDry
-    | ReplyComplete
-    | ReplyFailed
+    | ReplyEvent
     | Muted
     | Tick
 )

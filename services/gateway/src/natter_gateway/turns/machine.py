@@ -1,4 +1,4 @@
-"""The turn machine, first version: a pause ends a turn, speech during the reply interrupts it.
+"""The turn machine: a pause ends a turn (or the recognizer says so), speech during the reply interrupts it.
 
 Pure: `step(event, now_ms)` gives actions, `deadline_ms` says when it wants a `Tick`. Any order of events is allowed;
 what names a dead attempt is ignored.
@@ -9,20 +9,19 @@ from typing import Final
 
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
-from natter_gateway.turns.events import AttemptKey, Modality
+from natter_gateway.turns.bot_side import BotSide
+from natter_gateway.turns.events import AttemptKey, Modality, Sign
 from natter_gateway.turns.states import (
     BotState,
     CallerState,
     Pausing,
     Quiet,
     Silent,
-    Speaking,
     Stirring,
     Talking,
-    Thinking,
 )
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Of the machine's decisions; recorded with a call, so that a replay knows whether it may expect the same."""
 
 _MIC_SAMPLES_PER_MS: Final = 16
@@ -40,6 +39,8 @@ class TurnSettings:
     """How long recognition may take beyond that before the interim counts."""
     final_deadline_ms: int = 5_000
     """Where there is no interim either: give up on the words."""
+    turn_sign_deadline_ms: int = 3_000
+    """Silence that ends a turn though a recognizer that decides about turns says nothing."""
     reply_deadline_ms: int = 8_000
     """How long a reply may make no progress while nothing is audible."""
 
@@ -50,7 +51,10 @@ class TurnMachine:
     def __init__(self, settings: TurnSettings) -> None:
         self._settings = settings
         self._caller: CallerState = Quiet()
-        self._bot: BotState = Silent()
+        self._actions: list[act.Action] = []
+        self._bot = BotSide(settings.reply_deadline_ms, self._actions)
+        self._decides_turns = False
+        self._final_grace_ms: float = settings.final_grace_ms
         self._turn = 0
         self._finalize_id = 0
         self._finals: list[str] = []
@@ -58,7 +62,6 @@ class TurnMachine:
         self._typed_ahead: list[str] = []
         # The turn that was taken from its interim, and its finalize request: its final may still correct it.
         self._uncorrected: tuple[int, int, list[str]] | None = None
-        self._actions: list[act.Action] = []
 
     @property
     def caller(self) -> CallerState:
@@ -66,7 +69,7 @@ class TurnMachine:
 
     @property
     def bot(self) -> BotState:
-        return self._bot
+        return self._bot.state
 
     @property
     def turn(self) -> int:
@@ -75,8 +78,13 @@ class TurnMachine:
 
     @property
     def living(self) -> AttemptKey | None:
-        """The attempt that is alive. This version has one at most."""
-        return None if isinstance(self._bot, Silent) else self._bot.key
+        """The committed attempt that is alive: at most one."""
+        return self._bot.living
+
+    @property
+    def guess(self) -> AttemptKey | None:
+        """The attempt that is prepared, unheard, for a turn which is not over: at most one."""
+        return self._bot.guess
 
     @property
     def deadline_ms(self) -> float | None:
@@ -84,13 +92,13 @@ class TurnMachine:
         deadlines: list[float] = []
         if isinstance(self._caller, Pausing):
             deadlines.append(self._commit_due_ms(self._caller))
-        if isinstance(self._bot, Thinking):
-            deadlines.append(self._bot.progress_at_ms + self._settings.reply_deadline_ms)
+        if self._bot.deadline_ms is not None:
+            deadlines.append(self._bot.deadline_ms)
         return min(deadlines, default=None)
 
     def step(self, event: ev.Event, now_ms: float) -> list[act.Action]:
         """Take one event; returns what is to be done, in order."""
-        self._actions = []
+        self._actions.clear()
         match event:
             case ev.Onset():
                 self._on_onset(event)
@@ -108,12 +116,14 @@ class TurnMachine:
                 self._on_typed(event, now_ms)
             case ev.Greet():
                 self._on_greet(event, now_ms)
-            case ev.ReplyProgress() | ev.ReplyAudible() | ev.ReplyDry() | ev.ReplyComplete() | ev.ReplyFailed():
-                self._on_reply(event, now_ms)
+            case ev.RecognizerChanged():
+                self._on_recognizer(event, now_ms)
             case ev.Tick():
                 pass
+            case _:
+                self._bot.on_reply(event, now_ms)
         self._check_deadlines(now_ms)
-        return self._actions
+        return list(self._actions)
 
     # --- The caller
 
@@ -154,11 +164,16 @@ class TurnMachine:
             self._ask_final(event.sample, event.through_sample, now_ms, opened=True)
 
     def _ask_final(self, sample: int, through_sample: int, now_ms: float, *, opened: bool) -> None:
-        """Quiet since `sample`: have recognition close what was before."""
+        """Quiet since `sample`: have recognition close what was before, unless it decides about that itself."""
         self._finalize_id += 1
+        settings = self._settings
         quiet_ms = max(0, through_sample - sample) / _MIC_SAMPLES_PER_MS
-        met_at_ms = now_ms + max(0.0, self._settings.end_of_turn_silence_ms - quiet_ms)
-        self._caller = Pausing(sample, self._finalize_id, met_at_ms, closed=False, opened=opened)
+        silence_ms = settings.turn_sign_deadline_ms if self._decides_turns else settings.end_of_turn_silence_ms
+        met_at_ms = now_ms + max(0.0, silence_ms - quiet_ms)
+        self._caller = Pausing(sample, self._finalize_id, met_at_ms, closed=self._decides_turns, opened=opened)
+        if self._decides_turns:
+            self._actions.append(act.PublishState())
+            return
         through = sample + _FINAL_TAIL_MS * _MIC_SAMPLES_PER_MS
         self._actions.append(act.PublishState())
         self._actions.append(act.AskFinal(self._finalize_id, min(through, max(sample, through_sample))))
@@ -176,14 +191,14 @@ class TurnMachine:
         if isinstance(self._caller, Quiet):
             self._correct(event)
             return
+        if event.sign is Sign.RESUMED:
+            self._bot.drop_guess()
         if not event.final:
-            if not self._closed():
-                self._interim = event.text
-                if self._turn_is_open():
-                    self._actions.append(act.ShowUserText(self._turn, event.text, final=False))
+            self._on_interim(event)
             return
+        ends = event.sign is Sign.END
         if not self._turn_is_open():
-            if not (event.text and self._answers_request(event)):
+            if not (event.text and (ends or self._answers_request(event))):
                 self._close_unopened(event)
                 return
             self._open_turn()
@@ -191,13 +206,35 @@ class TurnMachine:
         if event.text:
             self._finals.append(event.text)
             self._actions.append(act.ShowUserText(self._turn, event.text, final=True))
-        if self._answers_request(event):
+        if ends:
+            self._end_caller_turn(Pausing(0, self._finalize_id, now_ms, closed=True), now_ms)
+        elif self._answers_request(event):
             self._replace_pausing(closed=True, opened=True)
         self._check_deadlines(now_ms)
 
+    def _on_interim(self, event: ev.Recognised) -> None:
+        if self._closed():
+            return
+        self._interim = event.text
+        if not self._turn_is_open():
+            return
+        self._actions.append(act.ShowUserText(self._turn, event.text, final=False))
+        if event.sign is Sign.EAGER_END and event.text:
+            self._bot.prepare(self._turn, " ".join(self._words()))
+
+    def _on_recognizer(self, event: ev.RecognizerChanged, now_ms: float) -> None:
+        decided, self._decides_turns = self._decides_turns, event.decides_turns
+        self._final_grace_ms = max(self._settings.final_grace_ms, event.final_within_ms)
+        pausing = self._caller
+        if decided and not event.decides_turns:
+            # Nobody says any more whether the guess is right, nor when the turn is over.
+            self._bot.drop_guess()
+            if isinstance(pausing, Pausing):
+                self._ask_final(pausing.sample, pausing.sample, now_ms, opened=pausing.opened)
+
     def _answers_request(self, event: ev.Recognised) -> bool:
         pausing = self._pausing()
-        return pausing is not None and event.final and event.finalize_id == pausing.finalize_id
+        return pausing is not None and event.final and event.finalize_id == pausing.finalize_id != 0
 
     def _close_unopened(self, event: ev.Recognised) -> None:
         """No word in the short sound: as if it had never been."""
@@ -235,19 +272,16 @@ class TurnMachine:
             if self.living is not None:
                 # Pages end the bot's message when the caller starts, not when a reply is cut.
                 self._actions.append(act.UserStarted(self._turn))
-                self._interrupt()
+                self._bot.interrupt()
                 self._actions.append(act.UserStopped(self._turn))
         self._caller = Quiet()
         self._commit(" ".join([*self._take_words(), event.text]), event.modality, None, now_ms)
 
     def _on_greet(self, event: ev.Greet, now_ms: float) -> None:
         # Who speaks first has the floor: a caller who is talking already is not greeted.
-        if isinstance(self._caller, Quiet) and isinstance(self._bot, Silent):
+        if isinstance(self._caller, Quiet) and isinstance(self._bot.state, Silent):
             self._turn += 1
-            key = (self._turn, 1)
-            self._bot = Thinking(key, Modality.VOICE, now_ms)
-            self._actions.append(act.PublishState())
-            self._actions.append(act.StartVerbatim(key, event.text))
+            self._bot.say(self._turn, event.text, now_ms)
 
     def _open_turn(self) -> None:
         self._turn += 1
@@ -256,28 +290,27 @@ class TurnMachine:
         if self._interim:
             # Words of the onset, shown before it was known whose turn they are.
             self._actions.append(act.ShowUserText(self._turn, self._interim, final=False))
-        self._interrupt()
-
-    def _interrupt(self) -> None:
-        if self.living is not None:
-            self._end(act.Outcome.INTERRUPTED)
+        self._bot.interrupt()
 
     def _turn_is_open(self) -> bool:
         pausing = self._pausing()
         return isinstance(self._caller, Talking) or (pausing is not None and pausing.opened)
 
     def _closed(self) -> bool:
-        return isinstance(self._caller, Pausing) and self._caller.closed
+        return isinstance(self._caller, Pausing) and self._caller.closed and not self._decides_turns
 
     def _commit_due_ms(self, pausing: Pausing) -> float:
         if pausing.closed:
             return pausing.silence_met_at_ms
         settings = self._settings
-        grace_ms = settings.final_deadline_ms if pausing.opened and not self._interim else settings.final_grace_ms
+        grace_ms = settings.final_deadline_ms if pausing.opened and not self._interim else self._final_grace_ms
         return pausing.silence_met_at_ms + grace_ms
 
+    def _words(self) -> list[str]:
+        return [*self._typed_ahead, *self._finals, *([self._interim] if self._interim else [])]
+
     def _take_words(self) -> list[str]:
-        words = [*self._typed_ahead, *self._finals, *([self._interim] if self._interim else [])]
+        words = self._words()
         self._finals, self._typed_ahead, self._interim = [], [], ""
         return words
 
@@ -297,14 +330,12 @@ class TurnMachine:
         if heard:
             self._commit(" ".join(self._take_words()), Modality.VOICE, pausing.silence_met_at_ms, now_ms)
         else:
+            self._bot.drop_guess()
             self._actions.append(act.PublishState())
 
     def _commit(self, text: str, modality: Modality, silence_met_at_ms: float | None, now_ms: float) -> None:
-        key = (self._turn, 1)
-        self._bot = Thinking(key, modality, now_ms)
         self._actions.append(act.CommitUser(self._turn, text, silence_met_at_ms))
-        self._actions.append(act.PublishState())
-        self._actions.append(act.StartAttempt(key, text, modality))
+        self._bot.answer(self._turn, text, modality, now_ms)
 
     def _correct(self, event: ev.Recognised) -> None:
         if self._uncorrected is None or not event.final or event.finalize_id != self._uncorrected[1]:
@@ -314,40 +345,7 @@ class TurnMachine:
         if event.text:
             self._actions.append(act.CorrectUser(turn, " ".join([*before, event.text])))
 
-    # --- The bot
-
-    def _on_reply(
-        self,
-        event: ev.ReplyProgress | ev.ReplyAudible | ev.ReplyDry | ev.ReplyComplete | ev.ReplyFailed,
-        now_ms: float,
-    ) -> None:
-        if event.key != self.living:
-            return
-        match event:
-            case ev.ReplyProgress():
-                if isinstance(self._bot, Thinking):
-                    self._bot = replace(self._bot, progress_at_ms=now_ms)
-            case ev.ReplyAudible():
-                self._bot = Speaking(event.key)
-            case ev.ReplyDry():
-                self._bot = Thinking(event.key, Modality.VOICE, now_ms)
-            case ev.ReplyComplete():
-                self._end(act.Outcome.COMPLETE)
-            case ev.ReplyFailed():
-                self._end(act.Outcome.FAILED)
-                self._actions.append(act.Complain(event.words))
-
-    def _end(self, outcome: act.Outcome) -> None:
-        key = self.living
-        if key is not None:
-            self._bot = Silent()
-            self._actions.append(act.PublishState())
-            self._actions.append(act.EndAttempt(key, outcome))
-
     def _check_deadlines(self, now_ms: float) -> None:
         if isinstance(self._caller, Pausing) and now_ms >= self._commit_due_ms(self._caller):
             self._end_caller_turn(self._caller, now_ms)
-        reply_deadline_ms = self._settings.reply_deadline_ms
-        if isinstance(self._bot, Thinking) and now_ms >= self._bot.progress_at_ms + reply_deadline_ms:
-            self._end(act.Outcome.FAILED)
-            self._actions.append(act.Complain("The answer took too long. Please try again."))
+        self._bot.check_deadline(now_ms)

@@ -57,6 +57,8 @@ class Thinking:
     key: AttemptKey
     modality: Modality
     progress_at_ms: float
+    acting: bool = False
+    """Tools run for it: they have their own deadlines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,15 @@ class Speaking:
     """Voice of an attempt is being played, or held while the caller may be interrupting."""
 
     key: AttemptKey
+    acting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """An attempt for a turn that is not over yet, beside the bot's state."""
+
+    key: AttemptKey
+    text: str
 
 
 BotState = Silent | Thinking | Speaking
