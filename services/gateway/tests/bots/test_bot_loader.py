@@ -118,7 +118,21 @@ voice: nova
         ("turn: {end_of_turn_silence_ms: 100}", "3: turn.end_of_turn_silence_ms: is shorter than vad.min_silence_duration_ms (200): a turn ends with a pause"),  # noqa: E501
         ("turn: {temperature: 1}", "3: turn.temperature: is no field of a bot; did you mean llm.temperature?"),
         ("llm: {name: x}", "3: llm.name: is no field of a bot; did you mean name at the top level?"),
-        ("llm: {zzz: x}", "3: llm.zzz: is no field of a bot; there are: provider, model, temperature, max_tokens, max_sentences"),  # noqa: E501
+        ("llm: {zzz: x}", "3: llm.zzz: is no field of a bot; there are: provider, model, temperature, max_tokens, max_sentences, max_tool_steps"),  # noqa: E501
+        ("greeting: Hi {{naem}} {{x}}\nvariables: {name: Bob}", "3: greeting: uses {{naem}}, {{x}}, which `variables` does not declare"),  # noqa: E501
+        ("variables:\n  ok: 1\n  Bad: 1", "5: variables.Bad: is no name of a variable"),
+        ("variables:\n  ok: 1\n  tags: [a]", "5: variables.tags: should be text, a number, true or false"),
+        ("variables:\n  tags: \"a\\tb\"", "4: variables.tags: has control characters in it"),
+        ("variables: [name]", "3: variables: should be lines of `name: default`"),
+        ("variables:", "3: variables: should be lines of `name: default`"),
+        ("tools:\n- name: a\n  description: b\n  kind: ftp", "6: tools[0].kind: should be 'browser', 'http', 'nats' or 'mcp', not 'ftp'"),  # noqa: E501
+        ("tools:\n- name: a\n  description: b\n  kind: browser\n  timeout: 3", "7: tools[0].timeout: is no field of a bot; did you mean timeout_ms?"),  # noqa: E501
+        ("tools:\n- name: a\n  description: b\n  kind: http\n  http:\n    link: x", "7: tools[0].http.url: is missing"),
+        ("tools:\n- name: a\n  description: b\n  kind: http", "4: tools[0]: says nothing of how to reach it: add a section `http`"),  # noqa: E501
+        ("tools:\n- name: a\n  description: b\n  kind: browser\n  mcp: {command: [x]}", "7: tools[0].mcp: belongs to a tool of kind mcp, and this one is browser"),  # noqa: E501
+        ("tools:\n- {name: a, description: b, kind: browser}\n- {name: a, description: b, kind: nats}", "5: tools[1].name: is the name of tools[0] already"),  # noqa: E501
+        ("tools:\n- name: a\n  description: b\n  kind: browser\n  parameters:\n    type: object\n    properties:\n      city: {type: text}", "10: tools[0].parameters.properties.city.type: is no JSON schema: 'text' is not"),  # noqa: E501
+        ("tools: {name: a}", "3: tools: should be a list"),
         ("record: audio", "3: record: should be 'none' or 'text', not 'audio'"),
         ("name: Eve", "3: name: stands twice, first on line 1"),
         ("llm: {model: a, model: b}", "3: llm.model: stands twice, first on line 3"),

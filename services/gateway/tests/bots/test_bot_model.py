@@ -37,13 +37,14 @@ def test_default_settings_of_each_stage() -> None:
     made = bot()
     assert {stage: json.loads(made.settings(stage, "local")) for stage in made_stages()} == {
         Stage.STAGE_VAD: {"threshold": 0.5, "min_speech_duration_ms": 250, "min_silence_duration_ms": 200},
-        Stage.STAGE_STT: {"language": "en", "model": None, "interim_interval_ms": 500},
+        Stage.STAGE_STT: {"language": "en", "model": None, "keyterms": [], "interim_interval_ms": 500},
         Stage.STAGE_LLM: {
             "prompt": made.prompt_for("local"),
             "model": None,
             "temperature": 0.7,
             "max_tokens": None,
             "max_sentences": None,
+            "tools": [],
         },
         Stage.STAGE_TTS: {"language": "en", "model": None, "voice": None, "speed": 1.0},
     }
@@ -65,6 +66,18 @@ def test_model_and_voice_go_to_the_first_provider_only() -> None:
     second = json.loads(made.settings(Stage.STAGE_TTS, "local"))
     assert (first["model"], first["voice"]) == ("m", "v")
     assert (second["model"], second["voice"]) == (None, None)
+
+
+def test_keyterms_go_to_every_recognizer() -> None:
+    made = bot(stt={"provider": ["deepgram-flux", "local"], "keyterms": ["Natter", "New Delhi"]})
+    for provider in made.providers(Stage.STAGE_STT):
+        assert json.loads(made.settings(Stage.STAGE_STT, provider))["keyterms"] == ["Natter", "New Delhi"]
+
+
+@pytest.mark.parametrize("keyterms", [["x"] * 101, ["x" * 65], [" "], ["a\nb"], "one", [1]])
+def test_keyterms_have_bounds(keyterms: Any) -> None:
+    with pytest.raises(ValidationError):
+        bot(stt={"keyterms": keyterms})
 
 
 def test_a_small_model_gets_the_small_prompt() -> None:

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -37,12 +39,19 @@ def test_each_can_be_chosen_and_greets_and_works_without_keys(bots: Bots) -> Non
             assert bot.providers(stage)[-1] == "local"
 
 
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a field is, may be, or is a list of."""
+    kinds = [field.annotation, *get_args(field.annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
 def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every field of a file by its dotted name."""
+    """Every field of a file by its dotted name; sections that are always there have no line of their own."""
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from fields(field.annotation, f"{prefix}{name}.")
-        elif name != "id":
+        section = section_of(field)
+        if section is not None:
+            yield from fields(section, f"{prefix}{name}.")
+        if section is not field.annotation and name != "id":
             yield f"{prefix}{name}", field
 
 
@@ -52,15 +61,28 @@ def documented() -> dict[str, str]:
     return {name: default for name, default in rows if name not in ("stt", "llm", "tts")}
 
 
+NO_DEFAULT = {
+    "stt.language": "the bot's",
+    "tts.language": "the bot's",
+    "tools.nats.tool": "the tool's name",
+    "tools.mcp.tool": "the tool's name",
+    "tools.parameters": "no arguments",
+    **{f"{stage}.model": "the provider's" for stage in ("stt", "llm", "tts")},
+    "tts.voice": "the provider's",
+    "llm.max_tokens": "the provider's",
+    "llm.max_sentences": "the provider's",
+}
+
+
 def default_text(name: str, field: FieldInfo) -> str:
     """How the page writes a default."""
     if field.is_required():
         return "required"
     value: object = field.default
-    if value is None:
-        return {"prompt_small": "none", "stt.language": "the bot's", "tts.language": "the bot's"}.get(
-            name, "the provider's"
-        )
+    if name in NO_DEFAULT:
+        return NO_DEFAULT[name]
+    if value is None or value == ():
+        return "none"
     if value == "":
         return "empty"
     if value == ("auto",):
@@ -77,3 +99,12 @@ def test_what_auto_means_is_documented() -> None:
     for stage, names in AUTO_PROVIDERS.items():
         if stage != Stage.STAGE_VAD:
             assert f"| `{stage_name(stage)}` | {', '.join(names)} |" in page
+
+
+def test_the_examples_of_the_page_are_bots() -> None:
+    examples = re.findall(r"^```yaml\n(.*?)^```$", (FOLDER / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        written = yaml.safe_load(example)
+        made = Bot.model_validate({"id": "b", "name": "B", "prompt": "Be B.", **written})
+        assert {field for field in written if not getattr(made, field)} == set()

@@ -40,6 +40,11 @@ class BotCatalogue:
                 "language": bot.language,
                 "default": bot.id == self._bots.default.id,
                 "greeting": bot.greeting,
+                "tools": [tool.name for tool in bot.tools],
+                "variables": [
+                    {"name": variable.name, "default": variable.default, "required": variable.required}
+                    for variable in bot.variables
+                ],
                 "stages": {
                     stage_name(stage): self._answers[stage, tuple(bot.providers(stage))][1] for stage in _STAGES
                 },

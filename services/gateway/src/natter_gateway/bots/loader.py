@@ -145,7 +145,8 @@ def _read(file: Path) -> str:
 def _problem(file: Path, document: Document, item: ErrorDetails) -> BotProblem:
     path = item["loc"]
     if "at" in item.get("ctx", {}):
-        path = (*path, *str(item["ctx"]["at"]).split("."))  # pyright: ignore[reportTypedDictNotRequiredAccess]
+        at = str(item["ctx"]["at"]).split(".")  # pyright: ignore[reportTypedDictNotRequiredAccess]
+        path = (*path, *(int(step) if step.isdecimal() else step for step in at))
     if path == ("id",):
         return BotProblem(file, 0, "", "its name is the bot's id: 1 to 64 of A-Z a-z 0-9 _ - before .yaml")
     found, line = document.locate(path)
@@ -162,6 +163,8 @@ def _words(item: ErrorDetails, path: Sequence[str | int]) -> str:
             return "is missing"
         case "model_type":
             return "holds fields of its own: write them below it, indented"
+        case "tuple_type":
+            return "should be a list"
         case "string_pattern_mismatch" if path[-1] == "language":
             return f"is no language such as en or pt-BR{_instead(item['input'])}"
         case "string_pattern_mismatch":
@@ -178,7 +181,7 @@ def _unknown_field(path: Sequence[str | int]) -> str:
     close = difflib.get_close_matches(name, fields, n=1)
     if close:
         return f"is no field of a bot; did you mean {close[0]}?"
-    homes = [f"{section}.{name}" for section in _fields(()) if name in _fields((section,))]
+    homes = [f"{section}.{name}" for section in _fields(()) if section != "tools" and name in _fields((section,))]
     if name in _fields(()):
         homes.insert(0, f"{name} at the top level")
     if homes:
@@ -190,7 +193,9 @@ def _fields(path: Sequence[str | int]) -> list[str]:
     """Names that a bot's file may use at `path`."""
     model: type[BaseModel] = Bot
     for step in path:
-        field = model.model_fields.get(str(step))
+        if isinstance(step, int):
+            continue
+        field = model.model_fields.get(step)
         kinds = [field.annotation, *get_args(field.annotation)] if field is not None else []
         inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
         if inner is None:

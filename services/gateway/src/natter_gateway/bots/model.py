@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from natter_gateway.bots.section import FromList, Line, Name, Section, not_blank
+from natter_gateway.bots.tools import Tools
+from natter_gateway.bots.variables import VariableError, Variables, choose, fill, placeholders
 from natter_proto import Stage
 
 AUTO: Final = "auto"
@@ -23,10 +27,7 @@ AUTO_PROVIDERS: Final = {
 
 def _as_names(value: object) -> object:
     """One name is a list of one."""
-    if isinstance(value, str):
-        return (value,)
-    # Hashable and frozen like the rest; the names themselves are checked after this.
-    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return (value,) if isinstance(value, str) else value
 
 
 def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -37,34 +38,30 @@ def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("blank", "is empty")
-    return text
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-"""May stand in a NATS subject."""
 Providers = Annotated[
-    tuple[Name, ...], BeforeValidator(_as_names), Field(min_length=1, max_length=8), AfterValidator(_check_names)
+    tuple[Name, ...],
+    FromList,
+    BeforeValidator(_as_names),
+    Field(min_length=1, max_length=8),
+    AfterValidator(_check_names),
 ]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
 """A tag such as `en` or `pt-BR` (RFC 5646)."""
 ShortText = Annotated[str, Field(min_length=1, max_length=128)]
-Prompt = Annotated[str, Field(max_length=100_000), AfterValidator(_not_blank)]
+Keyterm = Annotated[Line, Field(max_length=64), AfterValidator(not_blank)]
+_MAX_CHARACTERS: Final = {"prompt": 100_000, "prompt_small": 4_000, "greeting": 1_000}
+"""Of the texts that may have variables in them, as they stand in the file and when they are filled."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class ContextSection(_Section):
+class ContextSection(Section):
     """What the model remembers."""
 
     max_tokens: Annotated[int, Field(ge=200, le=200_000)] = 2000
+    summarize: bool = False
+    summary_tokens: Annotated[int, Field(ge=50, le=2_000)] = 200
 
 
-class VadSection(_Section):
+class VadSection(Section):
     """When sound counts as speech."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
@@ -72,14 +69,14 @@ class VadSection(_Section):
     min_silence_duration_ms: Annotated[int, Field(ge=50, le=5_000)] = 200
 
 
-class TurnSection(_Section):
+class TurnSection(Section):
     """When the caller has finished."""
 
     end_of_turn_silence_ms: Annotated[int, Field(ge=50, le=10_000)] = 500
     final_grace_ms: Annotated[int, Field(ge=0, le=10_000)] = 1000
 
 
-class _ProviderSection(_Section):
+class _ProviderSection(Section):
     provider: Providers = (AUTO,)
     model: ShortText | None = None
 
@@ -99,6 +96,7 @@ class SttSection(_ProviderSection):
     """Speech to text."""
 
     language: Language | None = None
+    keyterms: Annotated[tuple[Keyterm, ...], FromList, Field(max_length=100)] = ()
     interim_interval_ms: Annotated[int, Field(ge=100, le=10_000)] = 500
 
 
@@ -108,6 +106,7 @@ class LlmSection(_ProviderSection):
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     max_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
     max_sentences: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    max_tool_steps: Annotated[int, Field(ge=1, le=20)] = 5
 
 
 class TtsSection(_ProviderSection):
@@ -118,23 +117,27 @@ class TtsSection(_ProviderSection):
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
 
 
-class Bot(_Section):
+class Bot(Section):
     """Someone to talk to. `id` is the name of the file; everything else stands in it."""
 
     id: Name
-    name: Annotated[str, Field(max_length=80), AfterValidator(_not_blank)]
+    name: Annotated[str, Field(max_length=80), AfterValidator(not_blank)]
     description: Annotated[str, Field(max_length=500)] = ""
     language: Language = "en"
     default: bool = False
-    greeting: Annotated[str, Field(max_length=1_000)] = ""
-    prompt: Prompt
-    prompt_small: Annotated[str, Field(max_length=4_000), AfterValidator(_not_blank)] | None = None
+    greeting: Annotated[str, Field(max_length=_MAX_CHARACTERS["greeting"])] = ""
+    prompt: Annotated[str, Field(max_length=_MAX_CHARACTERS["prompt"]), AfterValidator(not_blank)]
+    prompt_small: (
+        Annotated[str, Field(max_length=_MAX_CHARACTERS["prompt_small"]), AfterValidator(not_blank)] | None
+    ) = None
+    variables: Variables = ()
     context: ContextSection = ContextSection()
     vad: VadSection = VadSection()
     turn: TurnSection = TurnSection()
     stt: SttSection = SttSection()
     llm: LlmSection = LlmSection()
     tts: TtsSection = TtsSection()
+    tools: Tools = ()
     record: Literal["none", "text"] = "none"
 
     @model_validator(mode="after")
@@ -146,6 +149,34 @@ class Bot(_Section):
                 {"at": "turn.end_of_turn_silence_ms", "pause_ms": self.vad.min_silence_duration_ms},
             )
         return self
+
+    @model_validator(mode="after")
+    def _variables_are_declared(self) -> Self:
+        known = [variable.name for variable in self.variables]
+        for field, text in self._texts().items():
+            unknown = [name for name in placeholders(text) if name not in known]
+            if unknown:
+                raise PydanticCustomError(
+                    "undeclared_variable",
+                    "uses {names}, which `variables` does not declare",
+                    {"names": ", ".join(f"{{{{{name}}}}}" for name in unknown), "at": field},
+                )
+        return self
+
+    def with_variables(self, values: Mapping[str, object]) -> Bot:
+        """This bot for one call, with `{{name}}` filled in its texts.
+
+        Raises `VariableError`: for names that it does not have, those that lack a value, and values that are no text,
+        number or truth value, or too long.
+        """
+        chosen = choose(self.variables, values)
+        filled = {field: fill(text, chosen) for field, text in self._texts().items()}
+        for field, text in filled.items():
+            if len(text) > _MAX_CHARACTERS[field]:
+                raise VariableError(f"with these variables {field} is longer than {_MAX_CHARACTERS[field]} characters")
+            if not text.strip() and field != "greeting":
+                raise VariableError(f"with these variables {field} is empty")
+        return self.model_copy(update={**filled, "variables": ()})
 
     def providers(self, stage: Stage) -> tuple[str, ...]:
         """The providers that may serve `stage`, the one to try first in front; `auto` is resolved by who listens."""
@@ -170,6 +201,7 @@ class Bot(_Section):
                 return {
                     "language": self.stt.language or self.language,
                     "model": self.stt.model if own else None,
+                    "keyterms": self.stt.keyterms,
                     "interim_interval_ms": self.stt.interim_interval_ms,
                 }
             case Stage.STAGE_LLM:
@@ -179,6 +211,7 @@ class Bot(_Section):
                     "temperature": self.llm.temperature,
                     "max_tokens": self.llm.max_tokens,
                     "max_sentences": self.llm.max_sentences,
+                    "tools": [tool.executor_settings() for tool in self.tools],
                 }
             case Stage.STAGE_TTS:
                 return {
@@ -189,6 +222,11 @@ class Bot(_Section):
                 }
             case _:
                 raise ValueError(f"{stage} is no stage that a bot has settings for")
+
+    def _texts(self) -> dict[str, str]:
+        """Fields that may have variables in them, those that the file has."""
+        texts = {"prompt": self.prompt, "prompt_small": self.prompt_small, "greeting": self.greeting}
+        return {field: text for field, text in texts.items() if text is not None}
 
     def _providers_named(self, stage: Stage) -> tuple[str, ...]:
         match stage:
