@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
-from natter_emulators import deepgram, openai
+from natter_emulators import deepgram, elevenlabs, gladia, openai
 from natter_emulators.emulator import KEY, Context
 from natter_emulators.script import Delays
 from natter_emulators.server import HOST, Router, serve
@@ -50,6 +50,8 @@ class Emulators:
         self._host, self._port, self._ports, self._key = host, port, dict(ports), key
         routers: dict[str, Router] = {}
         self.deepgram = deepgram.register(routers.setdefault("deepgram", Router()), context)
+        self.gladia = gladia.register(routers.setdefault("gladia", Router()), context)
+        self.elevenlabs = elevenlabs.register(routers.setdefault("elevenlabs", Router()), context)
         self.openai = openai.register(routers.setdefault("openai", Router()), context)
         self._routers = routers
         unknown = self._ports.keys() - routers.keys()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from natter_emulators.marks import HeardWord
 from natter_emulators.outbox import Outbox
@@ -13,6 +13,9 @@ from natter_emulators.script import Delays, Fault, Part
 from natter_emulators.server import Connection, ConnectionOverError
 
 Message = dict[str, Any]
+
+# JSON that ends in the middle.
+_GARBAGE: Final = '{"type": "transcript", "data": {"id'
 
 
 class Ear(Protocol):
@@ -80,7 +83,7 @@ class Teller:
             self._outbox.mute()
         elif not self._struck:
             self._struck = True
-            self._outbox.put('{"type": "Results", "channel": {"alternat\ufffd')
+            self._outbox.put(_GARBAGE)
 
 
 async def with_outbox(connection: Connection, work: Callable[[Outbox], Awaitable[None]], name: str) -> None:
