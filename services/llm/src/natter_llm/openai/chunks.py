@@ -176,11 +176,10 @@ class ReplyReader:
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The calls, complete only when the reply is `finished`."""
-        return tuple(
-            ToolCall(call.id or self._new_id(), call.name, call.arguments.strip() or "{}")
-            for _, call in sorted(self._calls, key=lambda item: item[0])
-            if call.name
-        )
+        calls = [call for _, call in sorted(self._calls, key=lambda item: item[0]) if call.name]
+        for call in calls:
+            call.id = call.id or self._new_id()
+        return tuple(ToolCall(call.id, call.name, call.arguments.strip() or "{}") for call in calls)
 
     def usage(self, prompt_tokens: int) -> Usage:
         """What was used; counted from the chunks where the server does not say, ``prompt_tokens`` as estimated."""

@@ -14,11 +14,12 @@ import httpx2
 import openai
 from openai import AsyncOpenAI, AsyncStream
 from openai.types.chat import ChatCompletionChunk
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from natter_common.providers import Trouble
 from natter_llm.openai.chunks import MalformedChunkError
 from natter_llm.openai.faults import FAILURES, fault_of, message_of, says_too_long, stalled
+from natter_llm.openai.keeper import Keeper
 from natter_llm.openai.request import Dialect, body_of
 from natter_llm.provider import LlmError, LlmRequest
 
@@ -35,16 +36,36 @@ _WARM_EVERY_S: Final = 60.0
 # Idle connections are given up before the usual limits of proxies and load balancers (60 s and more).
 _KEEP_S: Final = 58.0
 _MOST_CONNECTIONS: Final = 100
+_OVER: Final = object()
 _OFFICIAL_HOST: Final = "api.openai.com"
 # An idle connection whose other end has vanished is noticed by the system within 10 + 3 × 2 s and is not used again.
 _KEEP_ALIVE: Final = (("SO_KEEPALIVE", 1), ("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 2))
 
 
-class ChatStream:
-    """One reply as it comes. `close` ends it at the server at once."""
+class _Model(BaseModel):
+    id: str
 
-    def __init__(self, stream: AsyncStream[ChatCompletionChunk], vendor: str, said: list[str]) -> None:
+
+class _Models(BaseModel):
+    data: list[_Model]
+
+
+class ChatStream:
+    """One reply as it comes. `close` ends it at the server at once.
+
+    Args:
+        stream: of the SDK.
+        vendor: as people know it.
+        said: texts of the request, which no error may quote.
+        on_lost: called when the stream is closed before its end, which costs the connection.
+    """
+
+    def __init__(
+        self, stream: AsyncStream[ChatCompletionChunk], vendor: str, said: list[str], on_lost: Callable[[], None]
+    ) -> None:
         self._stream = stream
+        self._on_lost = on_lost
+        self._over = False
         self._chunks = aiter(stream)
         self._vendor = vendor
         self._said = said
@@ -60,15 +81,16 @@ class ChatStream:
         """
         try:
             async with asyncio.timeout_at(due):
-                chunk = await anext(self._chunks, None)
+                chunk: object = await anext(self._chunks, _OVER)
         except TimeoutError:
             raise stalled(self._vendor) from None
         except FAILURES as error:
             raise fault_of(error, self._vendor, begun=True, said=self._said) from error
-        if chunk is None:
+        if chunk is _OVER:
+            self._over = True
             return None
         # The SDK passes on what is no object as it is.
-        if not isinstance(cast("object", chunk), BaseModel):
+        if not isinstance(chunk, BaseModel):
             raise self.malformed("no object")
         return chunk.model_dump(exclude_unset=True, warnings=False)
 
@@ -82,6 +104,9 @@ class ChatStream:
 
     async def close(self) -> None:
         """End it; the connection goes back if everything was read, and is closed else."""
+        if not self._over:
+            self._over = True
+            self._on_lost()
         with suppress(*FAILURES):
             await self._stream.close()
 
@@ -122,6 +147,11 @@ class ChatClient:
         self._dialects: dict[str, Dialect] = {}
         self._served_model = ""
         self._warm_at = float("-inf")
+        self._keeper = Keeper(self.list_models)
+
+    def start(self) -> None:
+        """Begin to keep a connection open in the background."""
+        self._keeper.start()
 
     async def list_models(self, within_s: float = _LIST_S) -> list[str]:
         """The names of the models that it serves.
@@ -131,7 +161,9 @@ class ChatClient:
         """
         try:
             async with asyncio.timeout(within_s):
-                page = await self._sdk.models.list()
+                # The SDK's own list of models breaks on what is no list.
+                answer = await self._sdk.get("/models", cast_to=httpx2.Response)
+                listed: object = answer.json()
         except TimeoutError:
             raise stalled(self.vendor) from None
         except openai.PermissionDeniedError as error:
@@ -141,11 +173,12 @@ class ChatClient:
             raise fault_of(error, self.vendor, begun=False) from error
         except FAILURES as error:
             raise fault_of(error, self.vendor, begun=False) from error
-        models = cast("object", getattr(page, "data", None))
-        if not isinstance(models, list):
+        try:
+            models = _Models.model_validate(listed).data
+        except ValidationError as error:
             words = f"{self.vendor} serves no list of models: OPENAI_BASE_URL has to end with its path, …/v1."
-            raise LlmError(Trouble.MALFORMED, words)
-        return [name for model in cast("list[object]", models) if isinstance(name := getattr(model, "id", None), str)]
+            raise LlmError(Trouble.MALFORMED, words) from error
+        return [model.id for model in models]
 
     async def default_model(self) -> str:
         """What serves those that name no model: a constant at OpenAI, elsewhere the first that is listed."""
@@ -162,6 +195,7 @@ class ChatClient:
     async def warm(self) -> None:
         """Open a connection, unless one was opened or used within the last minute."""
         now = asyncio.get_running_loop().time()
+        self._keeper.used()
         if now - self._warm_at < _WARM_EVERY_S:
             return
         self._warm_at = now
@@ -191,9 +225,11 @@ class ChatClient:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._keeper.close()
         await self._sdk.close()
 
     async def _open(self, request: LlmRequest) -> ChatStream:
+        self._keeper.used()
         model = request.model or await self.default_model()
         dialect = self._dialects.setdefault(model, Dialect(self.official))
         create = cast("Callable[..., Awaitable[AsyncStream[ChatCompletionChunk]]]", self._sdk.chat.completions.create)
@@ -217,7 +253,7 @@ class ChatClient:
                 fresh = True
             else:
                 self._warm_at = asyncio.get_running_loop().time()
-                return ChatStream(stream, self.vendor, said)
+                return ChatStream(stream, self.vendor, said, self._keeper.lost)
 
 
 def _transport(limits: httpx2.Limits) -> httpx2.AsyncHTTPTransport:

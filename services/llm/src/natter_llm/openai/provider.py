@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
@@ -27,13 +28,22 @@ if TYPE_CHECKING:
     # The SDK takes a second to import: only who has a key waits for it.
     from natter_llm.openai.client import ChatClient, ChatStream
 
-FIRST_DELTA_S: Final = 3.0
-"""From the request to the first piece of the reply; who waits longer has lost the caller."""
-NEXT_DELTA_S: Final = 1.5
-"""Between pieces of a reply that is not finished."""
-USAGE_S: Final = 0.5
-"""What comes behind a finished reply, usage, is not waited for any longer."""
-PROBE_S: Final = 4.5
+_PROBE_S: Final = 4.5
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long to wait for progress, in seconds.
+
+    Attributes:
+        first_s: from the request to the first piece of the reply; who waits longer has lost the caller.
+        next_s: between pieces of a reply that is not finished.
+        usage_s: behind a finished reply: for the usage, which can be estimated.
+    """
+
+    first_s: float = 3.0
+    next_s: float = 1.5
+    usage_s: float = 0.5
 
 
 class OpenAiSettings(BaseSettings):
@@ -51,8 +61,9 @@ class OpenAiProvider:
 
     name = "openai"
 
-    def __init__(self, settings: OpenAiSettings | None = None) -> None:
+    def __init__(self, settings: OpenAiSettings | None = None, deadlines: Deadlines | None = None) -> None:
         self._settings = settings
+        self._deadlines = deadlines or Deadlines()
         self._client: ChatClient | None = None
         self._tokens: Counter | None = None
 
@@ -73,6 +84,7 @@ class OpenAiProvider:
             raise LlmError(Trouble.NOT_CONFIGURED, words, retryable=False)
         # Also its parts that it imports at first use.
         client = await asyncio.to_thread(_make_client, key, base_url)
+        client.start()
         self._client = client
         self._tokens = Counter(
             "natter_llm_tokens",
@@ -82,7 +94,7 @@ class OpenAiProvider:
         )
 
     async def probe(self) -> None:
-        await self._loaded().list_models(PROBE_S)
+        await self._loaded().list_models(_PROBE_S)
 
     async def warm(self, request: LlmRequest) -> None:
         """Open a connection. The vendor's prompt cache can't be filled without paying for a reply."""
@@ -94,7 +106,7 @@ class OpenAiProvider:
         reader = ReplyReader(lambda: f"call_{secrets.token_hex(12)}")
         text = _ReplyText(request)
         prompt_tokens = sum(map(estimate_tokens, request.messages))
-        due = loop.time() + FIRST_DELTA_S
+        due = loop.time() + self._deadlines.first_s
         ended = refused = False
         stream: ChatStream | None = None
         reason: Reason = "stop"
@@ -111,7 +123,7 @@ class OpenAiProvider:
                 if passed := text.feed(_read(reader, chunk, stream)):
                     yield Delta(passed, text.border)
                 if reader.progressed:
-                    due = loop.time() + NEXT_DELTA_S
+                    due = loop.time() + self._deadlines.next_s
             if not text.done:
                 reason = reader.reason
                 if passed := text.finish(cut_short=reason == "length"):
@@ -119,7 +131,7 @@ class OpenAiProvider:
                 # Calls that the token limit cut in half are none.
                 if reason == "tool_calls":
                     yield ToolCalls(reader.tool_calls())
-                await _await_usage(reader, stream, loop.time() + USAGE_S)
+                await _await_usage(reader, stream, loop.time() + self._deadlines.usage_s)
             usage = reader.usage(prompt_tokens)
             ended = True
             self._count(usage, cancelled=False)
