@@ -1,4 +1,4 @@
-"""The gateway's HTTP: SmallWebRTC signalling, the list of bots, health, and the page itself."""
+"""The gateway's HTTP: SmallWebRTC signalling, the list of bots, transcripts, health, and the page itself."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -19,12 +19,14 @@ from natter_common.metrics import Metrics
 from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import UnknownBotError
 from natter_gateway.bots.model import Bot
+from natter_gateway.bots.variables import MAX_VARIABLES, VariableError
 from natter_gateway.leases.broker import LeaseRefusedError, NoCapacityError
 from natter_gateway.media.sdp import OfferError, OfferTooLargeError, validate_offer
 from natter_gateway.peer import MAX_CANDIDATES, CandidateError
 from natter_gateway.session import Session
 from natter_gateway.sessions import NotServingError, Sessions, no_capacity
 from natter_gateway.settings import GatewaySettings
+from natter_gateway.transcript import turns_of
 
 MAX_BODY_BYTES: Final = 128 * 1024
 _RETRY_AFTER_S: Final = "2"
@@ -37,6 +39,8 @@ class StartBody(BaseModel):
     """What a page may ask for; fields that are not known are ignored."""
 
     bot: str | None = None
+    variables: Annotated[dict[str, Any], Field(max_length=MAX_VARIABLES)] = {}
+    """Values for the bot's variables: text, numbers, true or false."""
 
 
 class StartRequest(BaseModel):
@@ -106,6 +110,20 @@ def make_app(
             raise HTTPException(400, str(error)) from error
         return {"status": "success"}
 
+    @app.get("/sessions/{session_id}/transcript")
+    async def transcript(session_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        found = sessions.going_on(session_id)
+        if found is None:
+            raise HTTPException(404, "no such conversation: it is over, has not begun, or never was")
+        session, started_at = found
+        content = {
+            "session": session.id,
+            "bot": session.bot.id,
+            "started_at": started_at.isoformat(timespec="milliseconds"),
+            "turns": turns_of(session.conductor.context.entries),
+        }
+        return Response(orjson.dumps(content), media_type="application/json", headers={"cache-control": "no-store"})
+
     @app.get("/api/bots")
     async def bots() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         return {"bots": await catalogue.describe()}
@@ -146,10 +164,13 @@ async def _session_of(sessions: Sessions, catalogue: BotCatalogue, request: Offe
 
 
 def _bot(catalogue: BotCatalogue, body: StartBody) -> Bot:
+    """The bot that is asked for, with its variables filled in."""
     try:
-        return catalogue.get(body.bot)
+        return catalogue.get(body.bot).with_variables(body.variables)
     except UnknownBotError as error:
         raise HTTPException(404, str(error)) from error
+    except VariableError as error:
+        raise HTTPException(400, str(error)) from error
 
 
 @asynccontextmanager
@@ -158,7 +179,7 @@ async def _as_http_errors() -> AsyncGenerator[None]:
     try:
         yield
     except NoCapacityError as error:
-        raise _later(no_capacity(error.stage)) from error
+        raise _later(no_capacity(error.stage, error.problem)) from error
     except (NotServingError, LinkDownError) as error:
         raise _later(str(error)) from error
     except TimeoutError as error:
@@ -176,7 +197,8 @@ def _later(words: str) -> HTTPException:
 async def _bad_request(_request: Request, error: Exception) -> Response:
     items = cast("list[dict[str, Any]]", error.errors()) if isinstance(error, RequestValidationError) else []
     words = "; ".join(f"{'.'.join(map(str, item['loc'][1:])) or 'body'}: {item['msg']}" for item in items)
-    return JSONResponse({"detail": words or "bad request"}, status_code=400)
+    # A key in the body may hold what UTF-8 can't carry.
+    return JSONResponse({"detail": words.encode(errors="replace").decode() or "bad request"}, status_code=400)
 
 
 class _BodyLimit:

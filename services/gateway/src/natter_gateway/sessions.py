@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import secrets
+from datetime import UTC, datetime
 from typing import Final
 
 from natter_common.logs import Log
@@ -30,6 +31,7 @@ class Sessions:
         self._open: dict[str, Session] = {}
         self._reserved: dict[str, tuple[Session, float]] = {}
         self._opening: dict[str, asyncio.Event] = {}
+        self._started_at: dict[str, datetime] = {}
         self._emptied = asyncio.Event()
         self.draining = False
 
@@ -57,16 +59,14 @@ class Sessions:
 
     async def find(self, public_id: str) -> Session | None:
         """The session of a public id, opened now if it was reserved; None when there is none."""
-        session_id, _, secret = public_id.partition(".")
-        try:
-            token(session_id)
-        except BadTokenError:
+        session_id = _session_id(public_id)
+        if session_id is None:
             return None
         if session_id in self._opening:
             await self._opening[session_id].wait()
         reserved = self._reserved.get(session_id)
         session = self._open.get(session_id) or (reserved[0] if reserved is not None else None)
-        if session is None or not hmac.compare_digest(session.secret.encode(), secret.encode()):
+        if session is None or not _same(session.public_id, public_id):
             return None
         if reserved is not None:
             del self._reserved[session_id]
@@ -78,12 +78,21 @@ class Sessions:
                 raise
         return session
 
+    def going_on(self, public_id: str) -> tuple[Session, datetime] | None:
+        """The session of a public id and when it was opened; None when there is none, or none that is open already."""
+        session = self._open.get(_session_id(public_id) or "")
+        if session is None or not _same(session.public_id, public_id):
+            return None
+        started_at = self._started_at.get(session.id)
+        return None if started_at is None else (session, started_at)
+
     async def has_capacity(self, bot: Bot) -> None:
         """Raise `NotServingError` in words when a call to `bot` would be refused now."""
         self._check_serving()
         for stage in STAGES:
-            if await self._parts.broker.has_room(stage, bot.providers(stage)) is None:
-                raise NotServingError(no_capacity(stage))
+            providers = bot.providers(stage)
+            if await self._parts.broker.has_room(stage, providers) is None:
+                raise NotServingError(no_capacity(stage, self._parts.broker.problem(stage, providers)))
 
     def on_lease_lost(self, lease: HeldLease) -> None:
         session = self._open.get(lease.session)
@@ -145,6 +154,7 @@ class Sessions:
             del self._opening[session.id]
             opened.set()
         session.lost_at = asyncio.get_running_loop().time()
+        self._started_at[session.id] = datetime.now(UTC)
 
     def _end(self, session: Session, reason: str) -> None:
         if self._open.get(session.id) is session:
@@ -152,13 +162,31 @@ class Sessions:
 
     async def _close(self, session: Session, reason: str, words: str | None) -> None:
         self._open.pop(session.id, None)
+        self._started_at.pop(session.id, None)
         await session.close(reason, words)
         if not self._open:
             self._emptied.set()
 
 
-def no_capacity(stage: Stage) -> str:
-    """Words for a caller when a stage is full."""
+def _session_id(public_id: str) -> str | None:
+    """The part of a public id that names the session; None where it can't be one."""
+    session_id = public_id.partition(".")[0]
+    try:
+        return token(session_id)
+    except BadTokenError:
+        return None
+
+
+def _same(public_id: str, given: str) -> bool:
+    """Takes the same time wherever they differ: the ids hold a secret."""
+    # JSON can carry halves of surrogate pairs: they are wrong, but no reason to fail.
+    return hmac.compare_digest(public_id.encode(), given.encode(errors="surrogatepass"))
+
+
+def no_capacity(stage: Stage, problem: str | None) -> str:
+    """Words for a caller when a stage is full, or has a `problem` that keeps it from serving."""
+    if problem is not None:
+        return problem
     names = {
         Stage.STAGE_VAD: "speech detection",
         Stage.STAGE_STT: "speech recognition",

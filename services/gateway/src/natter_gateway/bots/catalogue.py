@@ -29,7 +29,10 @@ class BotCatalogue:
         return self._bots.default if bot_id is None else self._bots.get(bot_id)
 
     async def describe(self) -> list[dict[str, Any]]:
-        """Every bot for `/api/bots`; a stage without a worker has `"provider": null`."""
+        """Every bot for `/api/bots`; a stage that nobody can serve has `"provider": null`, and why in `detail`.
+
+        `note` says what is wrong with a provider that was passed over for the one in use.
+        """
         questions = {(stage, tuple(bot.providers(stage))) for bot in self._bots for stage in _STAGES}
         await asyncio.gather(*(self._ask(*question) for question in questions))
         return [
@@ -62,5 +65,12 @@ class BotCatalogue:
             found = await self._broker.has_room(stage, providers)
         except LinkDownError:
             found = None
-        provider, detail = found or (None, "no worker with room")
-        self._answers[key] = (now, {"provider": provider, "detail": detail})
+        if found is None:
+            answer = {"provider": None, "detail": self._broker.problem(stage, providers) or "no worker with room"}
+        else:
+            provider, detail = found
+            answer = {"provider": provider, "detail": detail}
+            passed_over = self._broker.problem(stage, providers[: providers.index(provider)])
+            if passed_over is not None:
+                answer["note"] = passed_over
+        self._answers[key] = (now, answer)
