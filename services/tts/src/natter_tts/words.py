@@ -34,7 +34,9 @@ def place_words(text: str, said: Sequence[TimedWord], *, estimated: bool = False
         position = max(end, begin)
         placed.append(SpokenWord(word, begin, position, estimated or spread))
 
-    matcher = SequenceMatcher(None, [_key(word) for word in shown], [_key(word.text) for word in said], autojunk=False)
+    matcher = SequenceMatcher(
+        None, [letters(word) for word in shown], [letters(word.text) for word in said], autojunk=False
+    )
     for kind, first, stop, said_first, said_stop in matcher.get_opcodes():
         words, times = shown[first:stop], said[said_first:said_stop]
         if kind == "equal":
@@ -42,7 +44,7 @@ def place_words(text: str, said: Sequence[TimedWord], *, estimated: bool = False
                 put(word, time.from_sample, time.to_sample, spread=False)
         elif kind == "replace":
             begin, end = times[0].from_sample, times[-1].to_sample
-            weights = [max(1, len(_key(word))) if _key(word) else 0 for word in words]
+            weights = [max(1, len(letters(word))) if letters(word) else 0 for word in words]
             total, passed = sum(weights) or 1, 0
             for word, weight in zip(words, weights, strict=True):
                 word_begin = begin + (end - begin) * passed // total
@@ -65,8 +67,8 @@ def share_words(text: str, said: Sequence[Sequence[str]]) -> list[str]:
     A word that is not spoken goes with the word before it.
     """
     shown = text.split()
-    keys = [_key(word) for utterance in said for word in utterance]
-    matcher = SequenceMatcher(None, [_key(word) for word in shown], keys, autojunk=False)
+    keys = [letters(word) for utterance in said for word in utterance]
+    matcher = SequenceMatcher(None, [letters(word) for word in shown], keys, autojunk=False)
     blocks = matcher.get_opcodes()
     shares: list[str] = []
     begin, said_end = 0, 0
@@ -89,7 +91,7 @@ def spread_words(spoken: str, from_sample: int, to_sample: int) -> list[TimedWor
     """Times for the words of ``spoken`` by their letters alone, for voices that tell nothing better."""
     words = spoken.split()
     # One for the gap between words.
-    weights = [1 + len(_key(word)) for word in words]
+    weights = [1 + len(letters(word)) for word in words]
     total, passed = sum(weights) or 1, 0
     timed: list[TimedWord] = []
     for word, weight in zip(words, weights, strict=True):
@@ -99,5 +101,6 @@ def spread_words(spoken: str, from_sample: int, to_sample: int) -> list[TimedWor
     return timed
 
 
-def _key(word: str) -> str:
+def letters(word: str) -> str:
+    """What of ``word`` is compared: its letters and digits, in lower case."""
     return "".join(character for character in word.lower() if character.isalnum())
