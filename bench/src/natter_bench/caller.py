@@ -91,6 +91,7 @@ class Caller:
         base_url: str,
         *,
         bot: str | None = None,
+        variables: Mapping[str, Any] | None = None,
         via_start: bool = True,
         network: Network | None = None,
         http: httpx.AsyncClient | None = None,
@@ -100,15 +101,17 @@ class Caller:
         """Call the gateway at `base_url`; inside the block the bot is ready, after it the call is over.
 
         `via_start` takes POST /start first, as the official client does; else the offer goes straight to /api/offer.
-        `http` may be shared by many callers. `on_session` is awaited with the session's name on NATS, before the bot
-        may speak. Raises NothingAnswersError, RefusedError, NotReadyError.
+        `variables` are the bot's. `http` may be shared by many callers. `on_session` is awaited with the session's name
+        on NATS, before the bot may speak. Raises NothingAnswersError, RefusedError, NotReadyError.
         """
         check_aiortc()
         caller = cls(network or Network())
         caller._on_session = on_session
         client = http or http_client()
         try:
-            await caller._open(Signalling(client, base_url), bot=bot, via_start=via_start, within_s=ready_within_s)
+            await caller._open(
+                Signalling(client, base_url), bot=bot, variables=variables, via_start=via_start, within_s=ready_within_s
+            )
             yield caller
         finally:
             await caller.close()
@@ -215,9 +218,17 @@ class Caller:
             async with asyncio.timeout(_LEAVE_WITHIN_S):
                 await peer.close()
 
-    async def _open(self, signalling: Signalling, *, bot: str | None, via_start: bool, within_s: float) -> None:
+    async def _open(
+        self,
+        signalling: Signalling,
+        *,
+        bot: str | None,
+        variables: Mapping[str, Any] | None,
+        via_start: bool,
+        within_s: float,
+    ) -> None:
         begin_s = time.monotonic()
-        started = await signalling.start(bot) if via_start else None
+        started = await signalling.start(bot, variables) if via_start else None
         self.session_id = started.session_id if started else None
         self.setup.started_ms = _since_ms(begin_s) if started else 0.0
 
@@ -234,7 +245,9 @@ class Caller:
         channel.on("open", opened.set)
         channel.on("message", self._on_message)
         await peer.setLocalDescription(await peer.createOffer())
-        answer = await signalling.offer(peer.localDescription.sdp, session_id=self.session_id, bot=bot)
+        answer = await signalling.offer(
+            peer.localDescription.sdp, session_id=self.session_id, bot=bot, variables=variables
+        )
         self.pc_id = answer.pc_id
         self.setup.answered_ms = _since_ms(begin_s)
         if self._on_session is not None:

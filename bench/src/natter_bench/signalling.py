@@ -42,11 +42,10 @@ class Signalling:
         self._http = http
         self._base_url = base_url.rstrip("/")
 
-    async def start(self, bot: str | None) -> Started:
-        """POST /start."""
-        body: dict[str, Any] = {"transport": "webrtc", "enableDefaultIceServers": True, "body": {}}
-        if bot is not None:
-            body["body"] = {"bot": bot}
+    async def start(self, bot: str | None, variables: Mapping[str, Any] | None = None) -> Started:
+        """POST /start. `variables` are the bot's."""
+        asked = _asked(bot, variables)
+        body: dict[str, Any] = {"transport": "webrtc", "enableDefaultIceServers": True, "body": asked}
         reply = await self._request("POST", "/start", body)
         session_id = reply.get("sessionId")
         if not isinstance(session_id, str):
@@ -59,14 +58,16 @@ class Signalling:
         *,
         session_id: str | None,
         bot: str | None,
+        variables: Mapping[str, Any] | None = None,
         pc_id: str | None = None,
         restart: bool = False,
     ) -> Answer:
         """POST the offer: below the session when /start gave one, else bare."""
         path = "/api/offer" if session_id is None else f"/sessions/{session_id}/api/offer"
         body: dict[str, Any] = {"sdp": sdp, "type": "offer", "pc_id": pc_id, "restart_pc": restart}
-        if bot is not None and session_id is None:
-            body["requestData"] = {"bot": bot}
+        asked = _asked(bot, variables)
+        if asked and session_id is None:
+            body["requestData"] = asked
         reply = await self._request("POST", path, body)
         answer, identity = reply.get("sdp"), reply.get("pc_id")
         if not isinstance(answer, str) or not isinstance(identity, str):
@@ -92,6 +93,12 @@ class Signalling:
         if not isinstance(reply, dict):
             raise CallError(f"{method} {url} answered no JSON object: is this a Natter gateway?")
         return cast("dict[str, Any]", reply)
+
+
+def _asked(bot: str | None, variables: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What /start and a bare offer are told of the call that is wanted."""
+    asked = {"bot": bot, "variables": dict(variables) if variables else None}
+    return {key: value for key, value in asked.items() if value is not None}
 
 
 def _ice_servers(config: Any) -> list[RTCIceServer]:
