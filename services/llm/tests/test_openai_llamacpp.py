@@ -13,12 +13,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from natter_common.providers import Trouble
-from natter_llm.openai.provider import OpenAiProvider, OpenAiSettings
+from natter_llm.openai.provider import Deadlines, OpenAiProvider, OpenAiSettings
 from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmEvent, LlmRequest
 
 KEY = "llama-key"
 SYSTEM = ChatMessage("system", "You answer questions briefly and correctly in plain English.")
 MOST_TOKENS = 400
+# Tests may run on a machine with much else to do, where a small model pauses for seconds.
+PATIENT = Deadlines(first_s=30, next_s=30, usage_s=30)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 async def provider(address: str) -> AsyncGenerator[OpenAiProvider]:
-    provider = OpenAiProvider(OpenAiSettings(key=KEY, base_url=f"{address}/v1"))  # type: ignore[arg-type]
+    provider = OpenAiProvider(OpenAiSettings(key=KEY, base_url=f"{address}/v1"), PATIENT)  # type: ignore[arg-type]
     await provider.load(CollectorRegistry())
     yield provider
     await provider.close()
@@ -111,7 +113,7 @@ async def test_a_context_that_is_too_long(provider: OpenAiProvider) -> None:
 
 
 async def test_another_key_is_refused(address: str) -> None:
-    provider = OpenAiProvider(OpenAiSettings(key="wrong", base_url=f"{address}/v1"))  # type: ignore[arg-type]
+    provider = OpenAiProvider(OpenAiSettings(key="wrong", base_url=f"{address}/v1"), PATIENT)  # type: ignore[arg-type]
     await provider.load(CollectorRegistry())
     with pytest.raises(LlmError) as caught:
         await events_of(provider, ask("Hello?"))

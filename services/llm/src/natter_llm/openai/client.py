@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, cast
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx2
 import openai
 from openai import AsyncOpenAI, AsyncStream
-from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel, ValidationError
 
 from natter_common.providers import Trouble
@@ -36,7 +35,6 @@ _WARM_EVERY_S: Final = 60.0
 # Idle connections are given up before the usual limits of proxies and load balancers (60 s and more).
 _KEEP_S: Final = 58.0
 _MOST_CONNECTIONS: Final = 100
-_OVER: Final = object()
 _OFFICIAL_HOST: Final = "api.openai.com"
 # An idle connection whose other end has vanished is noticed by the system within 10 + 3 × 2 s and is not used again.
 _KEEP_ALIVE: Final = (("SO_KEEPALIVE", 1), ("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 2))
@@ -60,9 +58,7 @@ class ChatStream:
         on_lost: called when the stream is closed before its end, which costs the connection.
     """
 
-    def __init__(
-        self, stream: AsyncStream[ChatCompletionChunk], vendor: str, said: list[str], on_lost: Callable[[], None]
-    ) -> None:
+    def __init__(self, stream: AsyncStream[object], vendor: str, said: list[str], on_lost: Callable[[], None]) -> None:
         self._stream = stream
         self._on_lost = on_lost
         self._over = False
@@ -70,8 +66,13 @@ class ChatStream:
         self._vendor = vendor
         self._said = said
 
-    async def next(self, due: float) -> object | None:
-        """The next chunk as decoded JSON, None behind the last one.
+    @property
+    def over(self) -> bool:
+        """Has `next` met the end?"""
+        return self._over
+
+    async def next(self, due: float) -> object:
+        """The next chunk as decoded JSON; None at the end, and where the server has sent a null.
 
         Args:
             due: until when, in the event loop's time.
@@ -81,18 +82,14 @@ class ChatStream:
         """
         try:
             async with asyncio.timeout_at(due):
-                chunk: object = await anext(self._chunks, _OVER)
+                return await anext(self._chunks)
+        except StopAsyncIteration:
+            self._over = True
+            return None
         except TimeoutError:
             raise stalled(self._vendor) from None
         except FAILURES as error:
             raise fault_of(error, self._vendor, begun=True, said=self._said) from error
-        if chunk is _OVER:
-            self._over = True
-            return None
-        # The SDK passes on what is no object as it is.
-        if not isinstance(chunk, BaseModel):
-            raise self.malformed("no object")
-        return chunk.model_dump(exclude_unset=True, warnings=False)
 
     def malformed(self, words: str) -> LlmError:
         """An error that says why a chunk can't be used."""
@@ -232,13 +229,19 @@ class ChatClient:
         self._keeper.used()
         model = request.model or await self.default_model()
         dialect = self._dialects.setdefault(model, Dialect(self.official))
-        create = cast("Callable[..., Awaitable[AsyncStream[ChatCompletionChunk]]]", self._sdk.chat.completions.create)
         said = [message.content for message in request.messages]
         fresh = False
         while True:
             body = body_of(request, model, dialect)
             try:
-                stream = await create(**body, stream=True)
+                # Chunks as decoded JSON: the SDK's objects cost 75 µs for each token.
+                stream = await self._sdk.post(
+                    "/chat/completions",
+                    cast_to=object,
+                    body=body | {"stream": True},
+                    stream=True,
+                    stream_cls=AsyncStream[object],
+                )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if says_too_long(error) or not dialect.learn(body, error.param or "", message_of(error)):
                     raise fault_of(error, self.vendor, begun=False, said=said) from error

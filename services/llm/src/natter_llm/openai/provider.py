@@ -118,7 +118,7 @@ class OpenAiProvider:
                 raise
             while not reader.finished and not text.done:
                 chunk = await stream.next(due)
-                if chunk is None:
+                if stream.over:
                     raise stream.cut_off() if reader.chunks else stream.malformed("an empty stream")
                 if passed := text.feed(_read(reader, chunk, stream)):
                     yield Delta(passed, text.border)
@@ -209,8 +209,10 @@ def _read(reader: ReplyReader, chunk: object, stream: ChatStream) -> str:
 async def _await_usage(reader: ReplyReader, stream: ChatStream, due: float) -> None:
     """Read what follows a finished reply, to its end, so that the connection can be used again."""
     try:
-        while (chunk := await stream.next(due)) is not None:
-            _read(reader, chunk, stream)
+        while not stream.over:
+            chunk = await stream.next(due)
+            if not stream.over:
+                _read(reader, chunk, stream)
     except LlmError:
         # The reply is whole: it counts, and its usage is estimated.
         return
