@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import pytest_asyncio
+from natter_emulators.emulators import Emulators
+from natter_emulators.marks import speak
 from prometheus_client import CollectorRegistry
 
 from natter_stt.local import LocalProvider
+from natter_stt.provider import StreamSettings, SttError, SttProvider, SttStream, Transcript
 
 Say = Callable[[str], npt.NDArray[np.int16]]
 
@@ -42,3 +47,163 @@ async def recognizer() -> AsyncIterator[LocalProvider]:
     await provider.load(CollectorRegistry())
     yield provider
     await provider.close()
+
+
+FRAME_SAMPLES = 320
+MS = 16
+SPEED = 3.0  # times real time: vendors' and providers' delays are not scaled
+
+
+class Call:
+    """One session with a provider, driven as a conductor would: speech, finalizes, and takeovers after faults."""
+
+    def __init__(self, provider: SttProvider, *, speed: float = SPEED) -> None:
+        self.provider = provider
+        self.speed = speed
+        self.transcripts: list[Transcript] = []
+        self.errors: list[SttError] = []
+        self.took_over_at = 0.0
+        self._said = bytearray()
+        self._news = asyncio.Condition()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stream: SttStream | None = None
+        self._run: asyncio.Task[None] | None = None
+        self._speaking = (0, False)
+        self._asked: dict[int, int] = {}
+
+    @property
+    def next_sample(self) -> int:
+        return len(self._said) // 2
+
+    @property
+    def finals(self) -> list[Transcript]:
+        return [transcript for transcript in self.transcripts if transcript.final]
+
+    @property
+    def words(self) -> list[str]:
+        """Those of all finals."""
+        return [word.text.lower() for final in self.finals for word in final.words]
+
+    @property
+    def last_word_end(self) -> int:
+        return max((word.to_sample for final in self.finals for word in final.words), default=0)
+
+    def open(self, **settings: object) -> None:
+        """A stream; what was said since the last final, and is not answered, is said again in a burst."""
+        from_sample = self.last_word_end
+        self._stream = self.provider.open(StreamSettings(from_sample=from_sample, **settings), self._take)  # type: ignore[arg-type]
+        self._run = asyncio.get_running_loop().create_task(self._watch(self._stream), name="call-stream")
+        burst = bytes(self._said[2 * from_sample :])
+        for at in range(0, len(burst), 2 * FRAME_SAMPLES):
+            self._stream.feed(from_sample + at // 2, burst[at : at + 2 * FRAME_SAMPLES])
+        if self._speaking != (0, False):
+            self._stream.speech(self._speaking[0], speaking=self._speaking[1])
+        for finalize_id, through in self._asked.items():
+            self._stream.finalize(finalize_id, through)
+
+    async def close(self) -> None:
+        if self._run is not None:
+            self._run.cancel()
+            await asyncio.gather(self._run, return_exceptions=True)
+
+    async def _watch(self, stream: SttStream) -> None:
+        try:
+            await stream.run()
+        except SttError as error:
+            self.errors.append(error)
+            async with self._news:
+                self._news.notify_all()
+
+    def _take(self, transcript: Transcript) -> None:
+        self.transcripts.append(transcript)
+        if transcript.final:
+            self._asked.pop(transcript.finalize_id, None)
+        asyncio.get_running_loop().create_task(self._notify(), name="call-news")
+
+    async def _notify(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def wait_until(self, done: Callable[[], bool], seconds: float = 8.0) -> None:
+        async with asyncio.timeout(seconds), self._news:
+            await self._news.wait_for(done)
+
+    async def send(self, pcm: bytes) -> None:
+        """Audio at the call's speed."""
+        assert self._stream is not None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for at in range(0, len(pcm), 2 * FRAME_SAMPLES):
+            frame = pcm[at : at + 2 * FRAME_SAMPLES]
+            first = self.next_sample
+            self._said += frame
+            self._stream.feed(first, frame)
+            due = began + (at + len(frame)) / 2 / 16_000 / self.speed
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+    async def hush(self, duration_ms: int) -> None:
+        await self.send(bytes(2 * MS * duration_ms))
+
+    def speech(self, from_sample: int, *, speaking: bool) -> None:
+        assert self._stream is not None
+        self._speaking = (from_sample, speaking)
+        self._stream.speech(from_sample, speaking=speaking)
+
+    def finalize(self, finalize_id: int, through: int) -> None:
+        assert self._stream is not None
+        self._asked[finalize_id] = through
+        self._stream.finalize(finalize_id, through)
+
+    async def say(self, text: str) -> tuple[int, int]:
+        """Speech that vad notices 100 ms late, and whose end it notices 200 ms late: where it lies."""
+        pcm = speak(text, 16_000).pcm
+        pcm = pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES].tobytes()
+        begin = self.next_sample
+        await self.send(pcm[: 2 * 100 * MS])
+        self.speech(begin, speaking=True)
+        await self.send(pcm[2 * 100 * MS :])
+        end = self.next_sample
+        await self.hush(200)
+        self.speech(begin, speaking=False)
+        return begin, end
+
+    async def utter(self, text: str, finalize_id: int) -> None:
+        """Say something and wait for its final (or for a fault), while silence goes on."""
+        errors = len(self.errors)
+        _, end = await self.say(text)
+        self.finalize(finalize_id, end)
+        waiting = asyncio.get_running_loop().create_task(
+            self.wait_until(lambda: finalize_id not in self._asked or len(self.errors) > errors)
+        )
+        while not waiting.done():
+            await self.hush(20)
+        await waiting
+
+
+@asynccontextmanager
+async def _calling(provider: SttProvider, model: str | None, speed: float, **settings: object) -> AsyncGenerator[Call]:
+    call = Call(provider, speed=speed)
+    call.open(model=model, **settings)
+    try:
+        yield call
+    finally:
+        await call.close()
+
+
+@pytest.fixture
+def calling() -> Callable[..., object]:
+    """`async with calling(provider, model) as call:` a session with a provider."""
+
+    def make(provider: SttProvider, model: str | None = None, speed: float = SPEED, **settings: object) -> object:
+        return _calling(provider, model, speed, **settings)
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def emulators(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulators]:
+    """The vendors' services, with the environment set for them. No task or connection is left behind by a test."""
+    async with Emulators() as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        yield running
