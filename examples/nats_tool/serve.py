@@ -12,6 +12,7 @@ import sys
 from collections import OrderedDict
 
 import nats
+import nats.errors
 from nats.aio.msg import Msg
 
 from natter_proto import BadFrameError, RealmSubjects, Tool, ToolOutcome, ToolResult, decode, encode
@@ -49,7 +50,7 @@ class Server:
         try:
             request = decode(Tool, message.data)
         except BadFrameError as error:
-            print(f"not understood: {error}", file=sys.stderr)
+            print(f"not understood: {error}", file=sys.stderr)  # noqa: T201
             return
         call = request.call
         # The id is unique in a session; both together name a call for good.
@@ -80,7 +81,7 @@ async def main() -> None:
     # With a queue group each request goes to one of the processes that serve the tool.
     await link.subscribe(subject, queue=NAME, cb=Server(Bookings()).on_request)
     await link.flush()
-    print(f"serving {subject}", flush=True)
+    print(f"serving {subject}", flush=True)  # noqa: T201
     await stop.wait()
     with contextlib.suppress(nats.errors.Error):
         await link.drain()

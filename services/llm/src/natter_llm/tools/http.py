@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from natter_llm.tools.definition import BotTool, HttpMethod, HttpTool
 from natter_llm.tools.execution import MAX_WORDS, ToolFailedError, ToolRequest, ToolText
@@ -22,12 +22,12 @@ _KEPT_IDLE_S: Final = 4.0
 _WITHOUT_BODY: Final = (HttpMethod.GET, HttpMethod.DELETE)
 
 
-def open_client() -> httpx.AsyncClient:
+def open_client() -> httpx2.AsyncClient:
     """The client that all webhooks of a worker share: connections are kept, redirects are left to `HttpTools`."""
-    return httpx.AsyncClient(
+    return httpx2.AsyncClient(
         # The runner's deadline bounds the whole; only a connect is given up earlier.
-        timeout=httpx.Timeout(None, connect=_CONNECT_S),
-        limits=httpx.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=_KEPT_IDLE_S),
+        timeout=httpx2.Timeout(None, connect=_CONNECT_S),
+        limits=httpx2.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=_KEPT_IDLE_S),
         follow_redirects=False,
         headers={"User-Agent": "natter"},
     )
@@ -38,7 +38,7 @@ class HttpTools:
 
     def __init__(
         self,
-        client: Callable[[], httpx.AsyncClient],
+        client: Callable[[], httpx2.AsyncClient],
         environment: Mapping[str, str],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -59,26 +59,26 @@ class HttpTools:
         try:
             try:
                 return await self._call(request)
-            except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
                 # The connection ended in the middle: whether it ran is not known.
                 if not request.tool.may_run_twice:
                     raise
                 return await self._call(request)
-        except httpx.ConnectTimeout as error:
+        except httpx2.ConnectTimeout as error:
             raise ToolFailedError(f"The server of {request.tool.name} can't be reached.") from error
-        except httpx.ConnectError as error:
+        except httpx2.ConnectError as error:
             raise ToolFailedError(f"The server of {request.tool.name} can't be reached: {error}.") from error
-        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
+        except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError) as error:
             unknown = "" if request.tool.read_only else " Whether it took effect is not known."
             raise ToolFailedError(
                 f"The connection to the server of {request.tool.name} broke in the middle.{unknown}"
             ) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ToolFailedError(f"{request.tool.name} failed: {type(error).__name__}.") from error
 
     async def _call(self, request: ToolRequest) -> ToolText:
         part = _part(request.tool)
-        url = httpx.URL(part.url)
+        url = httpx2.URL(part.url)
         body = b""
         if part.method in _WITHOUT_BODY:
             url = url.copy_merge_params(_query(request.arguments))
@@ -94,7 +94,7 @@ class HttpTools:
             url = _same_origin(request.tool.name, url, onward, response.status_code, part.method)
         raise ToolFailedError(f"The server of {request.tool.name} redirects in circles.")
 
-    def _headers(self, part: HttpTool, request: ToolRequest, url: httpx.URL, body: bytes) -> dict[str, str]:
+    def _headers(self, part: HttpTool, request: ToolRequest, url: httpx2.URL, body: bytes) -> dict[str, str]:
         timestamp = str(int(self._clock()))
         headers = {
             **part.headers,
@@ -137,7 +137,7 @@ def _query(arguments: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _same_origin(name: str, here: httpx.URL, onward: httpx.URL, status: int, method: HttpMethod) -> httpx.URL:
+def _same_origin(name: str, here: httpx2.URL, onward: httpx2.URL, status: int, method: HttpMethod) -> httpx2.URL:
     """Where to go on: only on the same server, and only where the request stays the one that was signed for."""
     if (here.scheme, here.host, here.port) != (onward.scheme, onward.host, onward.port):
         raise ToolFailedError(f"The server of {name} redirects to another one ({onward.host}), which is not followed.")
@@ -146,7 +146,7 @@ def _same_origin(name: str, here: httpx.URL, onward: httpx.URL, status: int, met
     return onward
 
 
-async def _read(name: str, response: httpx.Response) -> ToolText:
+async def _read(name: str, response: httpx2.Response) -> ToolText:
     pieces = bytearray()
     more = False
     async for piece in response.aiter_bytes():

@@ -49,6 +49,7 @@ class McpServer:
         self._wanted = asyncio.Event()
         # How the attempt of now or the next one ends: a connection, or words why there is none.
         self._outcome: asyncio.Future[McpConnection | str] = asyncio.get_running_loop().create_future()
+        self._opening: asyncio.Timeout | None = None
         self._connected: McpConnection | None = None
         self._opened = 0
 
@@ -72,7 +73,7 @@ class McpServer:
     def release(self) -> None:
         """One user less."""
         self._users -= 1
-        if self._users == 0:
+        if self._users == 0 and not self.over:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self.stop)
 
     def stop(self) -> None:
@@ -82,6 +83,8 @@ class McpServer:
             self._idle_timer = None
         self._stopping = True
         self._wanted.set()
+        if self._opening is not None and not self._opening.expired():
+            self._opening.reschedule(0)
         if self._connected is not None:
             self._connected.gone.set()
 
@@ -108,22 +111,27 @@ class McpServer:
         # The SDK takes most of a second to import, which only workers that use it have to spend.
         await asyncio.to_thread(importlib.import_module, "natter_llm.tools.mcp_connection")
         loop = asyncio.get_running_loop()
-        while not self.over:
-            opened_at = loop.time()
-            words = await self._keep()
-            if self.over:
-                break
-            if loop.time() - opened_at > _LASTED_S:
-                self._backoff.reset()
-            wait_s = self._backoff.next_s()
-            self._log.warning("mcp server is gone", server=self.name, reason=words, again_in_ms=round(wait_s * 1000))
-            await self._pause(wait_s)
-        self._end_outcome(f"{self.name} was let go.")
+        try:
+            while not self.over:
+                opened_at = loop.time()
+                words = await self._keep()
+                if self.over:
+                    break
+                if loop.time() - opened_at > _LASTED_S:
+                    self._backoff.reset()
+                wait_s = self._backoff.next_s()
+                self._log.warning(
+                    "mcp server is gone", server=self.name, reason=words, again_in_ms=round(wait_s * 1000)
+                )
+                await self._pause(wait_s)
+        finally:
+            self._end_outcome(f"{self.name} was let go.")
 
     async def _connection(self) -> McpConnection:
-        self._wanted.set()
         if self._connected is not None and self._connected.gone.is_set():
             self._renew()
+        if not self._outcome.done():
+            self._wanted.set()
         outcome = await asyncio.shield(self._outcome)
         if isinstance(outcome, str):
             raise ToolFailedError(outcome)
@@ -138,13 +146,17 @@ class McpServer:
         opened = False
         try:
             async with AsyncExitStack() as stack:
-                async with asyncio.timeout(_OPEN_S):
-                    connection = await stack.enter_async_context(self._connect(lines))
+                async with asyncio.timeout(_OPEN_S) as self._opening:
+                    try:
+                        connection = await stack.enter_async_context(self._connect(lines))
+                    finally:
+                        self._opening = None
                 opened = True
                 self._opened += 1
                 self._log.info("mcp server connected", server=self.name)
                 self._connected = connection
                 self._outcome.set_result(connection)
+                self._wanted.clear()
                 if not self.over:
                     await connection.gone.wait()
                 # From here on calls wait for the next connection; closing this one may take seconds.
@@ -159,6 +171,7 @@ class McpServer:
         self._connected = None
         if not opened:
             self._end_outcome(f"{self.name} can't be started or reached: {words}")
+            self._wanted.clear()
         self._renew()
         return words
 
@@ -173,7 +186,6 @@ class McpServer:
 
     async def _pause(self, wait_s: float) -> None:
         """Wait before the next try; a call that needs the server ends the wait."""
-        self._wanted.clear()
         try:
             async with asyncio.timeout(wait_s):
                 await self._wanted.wait()

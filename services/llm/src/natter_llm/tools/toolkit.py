@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import httpx
+import httpx2
 from dotenv import dotenv_values
 
 from natter_common.logs import Log
@@ -29,7 +29,7 @@ class ToolKit:
     def __init__(
         self, environment: Mapping[str, str], log: Log, version: str = "0", mcp_idle_s: float = IDLE_S
     ) -> None:
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
         self._http = HttpTools(self._open_client, environment)
         self.mcp = McpServers(environment, log, version, mcp_idle_s)
 
@@ -52,7 +52,7 @@ class ToolKit:
             await self._client.aclose()
             self._client = None
 
-    def _open_client(self) -> httpx.AsyncClient:
+    def _open_client(self) -> httpx2.AsyncClient:
         if self._client is None:
             self._client = open_client()
         return self._client
