@@ -76,6 +76,27 @@ def test_what_compose_hands_on_is_named_in_the_example() -> None:
     assert handed_on <= example
 
 
+def test_keys_go_to_the_stages_that_use_them_and_to_no_other() -> None:
+    keys = {
+        name: {
+            variable.partition("_")[0]
+            for variable in compose()["services"][name]["environment"]
+            if "_API_KEY" in variable
+        }
+        for name in SERVICES
+    }
+    assert keys == {
+        "gateway": set(),
+        "vad": set(),
+        "stt": {"DEEPGRAM", "GLADIA", "OPENAI"},
+        "llm": {"OPENAI"},
+        "tts": {"DEEPGRAM", "ELEVENLABS", "OPENAI"},
+    }
+    for name in SERVICES:
+        environment = compose()["services"][name]["environment"]
+        assert all(environment[variable] is None for variable in environment if "_API_KEY" in variable), name
+
+
 @pytest.mark.parametrize("name", sorted(DOCKERFILES))
 def test_bases_are_exact_versions(name: str) -> None:
     steps = instructions(name)

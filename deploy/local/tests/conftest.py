@@ -37,6 +37,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 status, answer = 503, {"ready": False, "detail": "loading models"}
         elif self.path == "/env":
             answer = dict(os.environ)
+        elif self.path == "/health":
+            answer = {"status": "ok", "problems": {"cloud": "Cloud refused the key."} if mode == "refused" else {}}
         elif self.path == "/api/bots":
             names = ("vad", "stt", "llm", "tts")
             stages = {name: {"provider": "local", "detail": "built-in " + name} for name in names}

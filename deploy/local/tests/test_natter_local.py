@@ -59,6 +59,8 @@ async def test_up_with_the_address_and_down_with_ctrl_c(fake_python: Path) -> No
         seen = await read_until(process, "https only")
         assert f"Natter is up: http://127.0.0.1:{port}\n" in seen
         assert "  Ann runs on:\n    vad: built-in vad\n    stt: built-in stt (good at " in seen
+        assert "set OPENAI_API_KEY" in seen
+        assert "can't be used" not in seen
         assert "stt     | hello from" in seen
         assert "\x1b" not in seen
         services = json.loads((fake_python.parents[2] / "var/run/services.json").read_text())
@@ -73,6 +75,13 @@ async def test_up_with_the_address_and_down_with_ctrl_c(fake_python: Path) -> No
     assert sorted(goodbyes) == ["gateway", "llm", "stt", "tts", "vad"]
     assert not any(child.is_running() for child in children)
     assert not (fake_python.parents[2] / "var/run/services.json").exists()
+
+
+async def test_providers_that_can_not_be_used_are_named(fake_python: Path) -> None:
+    async with running(fake_python, FAST_API_PORT=str(free_port()), FAKE_MODE="refused") as process:
+        seen = await read_until(process, "https only")
+        assert "  What can't be used:\n    vad, stt, llm, tts: Cloud refused the key.\n" in seen
+        assert "set OPENAI_API_KEY" not in seen
 
 
 async def test_sigterm_while_models_load(fake_python: Path) -> None:

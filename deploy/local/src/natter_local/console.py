@@ -60,6 +60,10 @@ class Console:
     def dim(self, text: str) -> str:
         return self._paint(text, _DIM)
 
+    def red(self, text: str) -> str:
+        """For what is wrong."""
+        return self._paint(text, _RED)
+
     def _prefix(self, name: str) -> str:
         return self._paint(f"{name:<{self._width}} | ", self._colour_of.get(name, _BOLD))
 

@@ -18,8 +18,8 @@ from natter_local.console import Console
 from natter_local.ports import NoPortError, is_free, next_free
 from natter_local.ready import http_get
 from natter_local.settings import DEFAULT_PORT, LocalSettings, project_root, read_settings
-from natter_local.summary import ALL_LOCAL, default_bot
-from natter_local.system import NATS, SERVICES, LocalOptions, LocalSystem, StartError
+from natter_local.summary import advice, default_bot, problems
+from natter_local.system import GATEWAY, NATS, SERVICES, LocalOptions, LocalSystem, StartError
 
 _FAILED: Final = 1
 _KILLED: Final = 130
@@ -34,6 +34,8 @@ environment (also read from .env; every other variable is passed on to the servi
   NATS_URL              a broker that runs already; without it one is started
   NATTER_BOTS_DIR       folder of bots (bots)
   NATTER_WEB_DIR        the built page (web/dist)
+  OPENAI_API_KEY, OPENAI_BASE_URL, DEEPGRAM_API_KEY, ELEVENLABS_API_KEY, GLADIA_API_KEY
+                        larger models than the built-in ones; bots/README.md says which are used
   NATTER_LOG_LEVEL      debug, info, warning or error (info)
   NATTER_LOG_FORMAT     console or json (console)
   NATTER_LOG_FILE       also log to files: natter.log becomes natter-stt.log for stt, and so on
@@ -177,6 +179,7 @@ async def _report(system: LocalSystem, console: Console) -> None:
 
 async def _welcome(system: LocalSystem, console: Console) -> str:
     lines = ["", f"  Natter is up: {console.bold(system.url)}", ""]
+    found = problems(await _healths(system))
     with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
         _, answer = await http_get(f"{system.url}/api/bots")
         name, stages = default_bot(answer)
@@ -184,11 +187,22 @@ async def _welcome(system: LocalSystem, console: Console) -> str:
         for stage in stages:
             limits = f" {console.dim(f'({stage.limits})')}" if stage.limits else ""
             lines.append(f"    {stage.stage}: {stage.uses}{limits}")
-        if all(stage.provider == "local" for stage in stages):
-            lines.append(f"  {ALL_LOCAL}")
+        lines += [f"  {line}" for line in advice(stages, found)]
         lines.append("")
+    if found:
+        lines += ["  What can't be used:", *(f"    {console.red(problem)}" for problem in found), ""]
     lines += ["  Open it in a browser on this machine: others give a page the microphone over https only.", ""]
     return "\n".join(lines)
+
+
+async def _healths(system: LocalSystem) -> list[tuple[str, bytes]]:
+    """What every worker says of itself, with its stage; who does not answer is left out."""
+    answers: list[tuple[str, bytes]] = []
+    for process in system.processes:
+        if process.service != GATEWAY:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                answers.append((process.service, (await http_get(f"{process.url}/health"))[1]))
+    return answers
 
 
 if __name__ == "__main__":

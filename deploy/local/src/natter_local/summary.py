@@ -1,6 +1,7 @@
 """What to say when everything is up: the address, and for each stage what does the work and how far it goes."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -11,8 +12,9 @@ _LIMITS: Final = {
     ("tts", "local"): "one voice",
 }
 """What is worth knowing of a provider beyond its own words."""
-ALL_LOCAL: Final = (
-    "All of it runs on this machine, without a key. Providers of larger models come with a later version."
+_WITH_KEYS: Final = (
+    "All of it runs on this machine, without a key. For larger models set OPENAI_API_KEY (or OPENAI_BASE_URL),",
+    "DEEPGRAM_API_KEY and ELEVENLABS_API_KEY in .env, any of them, and start again: .env.example names all there are.",
 )
 """What would be better than the built-in models."""
 
@@ -36,6 +38,26 @@ def default_bot(answer: bytes) -> tuple[str, list[StageLine]]:
         raise ValueError("no bot in the answer")
     stages = _fields(bot.get("stages"))
     return str(bot.get("name") or bot.get("id")), [_stage_line(name, _fields(stages.get(name))) for name in STAGES]
+
+
+def problems(answers: Iterable[tuple[str, bytes]]) -> list[str]:
+    """What is wrong with providers, one a line, from the stages' answers of `/health`. Each problem is told once."""
+    stages_of: dict[str, list[str]] = {}
+    for stage, answer in answers:
+        try:
+            content = json.loads(answer)
+        except ValueError:
+            continue
+        for words in _fields(_fields(content).get("problems")).values():
+            stages = stages_of.setdefault(" ".join(str(words).split()), [])
+            if stage not in stages:
+                stages.append(stage)
+    return [f"{', '.join(stages)}: {words}" for words, stages in stages_of.items()]
+
+
+def advice(stages: Iterable[StageLine], problems_found: Sequence[str]) -> Sequence[str]:
+    """Lines on how to get more than the built-in models: for whoever uses nothing else, and does not try to."""
+    return _WITH_KEYS if not problems_found and all(stage.provider == "local" for stage in stages) else ()
 
 
 def _stage_line(stage: str, fields: dict[str, Any]) -> StageLine:
