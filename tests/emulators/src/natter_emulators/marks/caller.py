@@ -17,6 +17,7 @@ RATE_HZ: Final = 16_000
 
 _VOICE_BELOW_HZ: Final = 1900
 _VOICE_RMS: Final = 0.1
+_MOST_WORDS_PER_S: Final = 4
 _FRAME: Final = RATE_HZ // 100
 _QUIET_DBFS: Final = -38.0
 _LONGEST_PAUSE_FRAMES: Final = 6
@@ -40,7 +41,7 @@ def caller_speech(text: str) -> MarkedSpeech:
         return MarkedSpeech(np.zeros(0, dtype=np.int16), RATE_HZ, ())
     gap = RATE_HZ * GAP_MS // 1000
     shortest = gap + RATE_HZ * SHORTEST_MARK_MS // 1000
-    voice = _voice(text, len(marks) * (shortest + gap // 2))
+    voice = _voice(text, len(marks) * RATE_HZ // _MOST_WORDS_PER_S)
     letters = np.array([1 + len(word) for _, word in marks])
     room = len(voice) + gap - shortest * len(marks)
     ends = np.rint(np.cumsum(shortest + room * letters / letters.sum())).astype(int).tolist()

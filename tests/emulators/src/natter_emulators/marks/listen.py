@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,14 +24,16 @@ from natter_emulators.marks.tones import (
 
 HOP_MS: Final = 10
 
+_Powers = npt.NDArray[np.float32]
+
 _PURITY: Final = 0.6
 """Share of its group's energy that a tone must have: noise and voices spread theirs."""
 _QUIETEST: Final = 10 ** (-62 / 10)
 """Power of a tone, of full scale squared, below which nothing is heard: 62 dB under full scale."""
 _LARGEST_TILT: Final = 10 ** (15 / 10)
 """Between the powers of the two tones: they were made equally loud."""
-_DIP: Final = 10 ** (-10 / 10)
-"""Below this share of a word's loudest power it is the gap after the word, or its fade."""
+_DIP: Final = 10 ** (-13 / 10)
+"""Below this share of a word's usual power it is the gap after the word, or its fade."""
 _EDGE: Final = 0.25
 """A word begins and ends at half its amplitude, which is where the window is half over its edge."""
 _ESTABLISHED_HOPS: Final = 5
@@ -55,29 +58,42 @@ class _Run:
     place: int
     hops: list[int] = field(default_factory=list[int])
     powers: list[float] = field(default_factory=list[float])
-    loudest: float = 0.0
+    sorted_powers: list[float] = field(default_factory=list[float])
+    sustained_hop: int = 0
+    """The last at which the tones sounded, alone or among others."""
 
-    def takes(self, hop: int, place: int) -> bool:
-        return place == self.place and hop - self.hops[-1] <= _BRIDGED_HOPS + 1
+    @property
+    def usual_power(self) -> float:
+        """The median."""
+        return self.sorted_powers[len(self.sorted_powers) // 2] if self.sorted_powers else 0.0
 
     def add(self, hop: int, power: float) -> None:
-        if power < self.loudest * _DIP:
+        """The mark, clearly."""
+        if power < self.usual_power * _DIP:
             return
-        self.loudest = max(self.loudest, power)
+        self.sustained_hop = hop
+        insort(self.sorted_powers, power)
         self.hops.append(hop)
         self.powers.append(power)
 
+    def sustain(self, hop: int, low: _Powers, high: _Powers) -> None:
+        """Something else: what a codec made of a lost packet is no clean mark, but no gap either."""
+        weaker = min(low[self.place % LOW_TONES], high[self.place // LOW_TONES])
+        if 2 * weaker >= self.usual_power * _DIP:
+            self.sustained_hop = hop
+
     @property
     def established(self) -> bool:
+        """Whether it is a word."""
         return len(self.hops) >= _ESTABLISHED_HOPS
 
     def over(self, hop: int) -> bool:
-        return hop - self.hops[-1] > _BRIDGED_HOPS
+        return hop - self.sustained_hop > _BRIDGED_HOPS
 
     def extent(self) -> tuple[int, int]:
         """First and last hop at which the word has half its amplitude or more."""
-        plateau = sorted(self.powers)[len(self.powers) // 2]
-        loud = [hop for hop, power in zip(self.hops, self.powers, strict=True) if power >= plateau * _EDGE]
+        enough = self.usual_power * _EDGE
+        loud = [hop for hop, power in zip(self.hops, self.powers, strict=True) if power >= enough]
         return loud[0], loud[-1]
 
 
@@ -106,13 +122,12 @@ class MarkListener:
         self._odd = b""
         self._hop = 0
         self._word: _Run | None = None
-        self._candidate: _Run | None = None
+        self._candidates: dict[int, _Run] = {}
 
     @property
     def pending(self) -> str | None:
         """The word that is sounding, or has just ended and might go on."""
-        run = self._word or self._candidate
-        return LEXICON[run.place] if run is not None and run.established else None
+        return None if self._word is None else LEXICON[self._word.place]
 
     def feed(self, pcm: bytes) -> list[HeardWord]:
         """Take the next piece, of any length; give the words that are over. That is known about 60 ms later."""
@@ -127,7 +142,10 @@ class MarkListener:
             return []
         windows = np.lib.stride_tricks.sliding_window_view(sound, self._window_samples)[:: self._hop_samples][:count]
         heard: list[HeardWord] = []
-        for place, power in self._judge(windows):
+        judged, low, high = self._judge(windows)
+        for row, (place, power) in enumerate(judged):
+            if self._word is not None and self._word.place != place:
+                self._word.sustain(self._hop, low[row], high[row])
             heard += self._step(place, power)
             self._hop += 1
         self._left = sound[count * self._hop_samples :].copy()
@@ -135,19 +153,21 @@ class MarkListener:
 
     def finish(self) -> list[HeardWord]:
         """The word that the end of the stream cut off, if any. Feeding may go on, after a pause."""
-        over = [run for run in (self._word, self._candidate) if run is not None and run.established]
-        self._word = self._candidate = None
-        return [self._heard(run) for run in over]
+        over = [] if self._word is None else [self._heard(self._word)]
+        self._word = None
+        self._candidates.clear()
+        return over
 
-    def _judge(self, windows: npt.NDArray[np.int16]) -> list[tuple[int | None, float]]:
-        """For each window the place of the mark that it holds, or None, and the mark's power."""
+    def _judge(self, windows: npt.NDArray[np.int16]) -> tuple[list[tuple[int | None, float]], _Powers, _Powers]:
+        """For each window the place of the mark that it holds, or None, and the mark's power; and that of each tone."""
         if not windows.any():
-            return [(None, 0.0)] * len(windows)
+            none = np.zeros((len(windows), max(LOW_TONES, HIGH_TONES)), dtype=np.float32)
+            return [(None, 0.0)] * len(windows), none, none
         first, last = LOW_FIRST_BIN - 1, HIGH_FIRST_BIN + SPACING_BINS * HIGH_TONES
         spectrum = np.fft.rfft(windows * self._window, axis=1)[:, first:last]
         power = np.square(np.abs(spectrum)).astype(np.float32)
-        low, low_power, low_share = _loudest_tone(power[:, : SPACING_BINS * LOW_TONES + 1])
-        high, high_power, high_share = _loudest_tone(power[:, HIGH_FIRST_BIN - 1 - first :])
+        low_tones, low, low_power, low_share = _tones(power[:, : SPACING_BINS * LOW_TONES + 1])
+        high_tones, high, high_power, high_share = _tones(power[:, HIGH_FIRST_BIN - 1 - first :])
         good = (
             (low_share >= _PURITY)
             & (high_share >= _PURITY)
@@ -156,33 +176,33 @@ class MarkListener:
             & (low_power <= high_power * _LARGEST_TILT)
             & (high_power <= low_power * _LARGEST_TILT)
         )
-        return [
+        judged = [
             (_place(low_tone, high_tone) if is_good else None, power_of_both)
             for is_good, low_tone, high_tone, power_of_both in zip(
                 good.tolist(), low.tolist(), high.tolist(), (low_power + high_power).tolist(), strict=True
             )
         ]
+        return judged, low_tones, high_tones
 
     def _step(self, place: int | None, power: float) -> list[HeardWord]:
         """One hop on. A mark becomes the word once it has held for a while, so a chance one does nothing."""
         heard: list[HeardWord] = []
+        if place is not None:
+            if self._word is not None and self._word.place == place:
+                self._word.add(self._hop, power)
+            else:
+                candidate = self._candidates.setdefault(place, _Run(place))
+                candidate.add(self._hop, power)
+                if candidate.established:
+                    if self._word is not None:
+                        heard.append(self._heard(self._word))
+                    self._word = candidate
+                    self._candidates.clear()
         if self._word is not None and self._word.over(self._hop):
             heard.append(self._heard(self._word))
             self._word = None
-        if self._candidate is not None and self._candidate.over(self._hop):
-            self._candidate = None
-        if place is not None:
-            if self._word is not None and self._word.takes(self._hop, place):
-                self._word.add(self._hop, power)
-            elif self._candidate is not None and self._candidate.takes(self._hop, place):
-                self._candidate.add(self._hop, power)
-            else:
-                self._candidate = _Run(place)
-                self._candidate.add(self._hop, power)
-        if self._candidate is not None and self._candidate.established:
-            if self._word is not None:
-                heard.append(self._heard(self._word))
-            self._word, self._candidate = self._candidate, None
+        for over in [run.place for run in self._candidates.values() if run.over(self._hop)]:
+            del self._candidates[over]
         return heard
 
     def _heard(self, run: _Run) -> HeardWord:
@@ -211,20 +231,18 @@ def heard_text(words: Sequence[HeardWord]) -> str:
     return " ".join(word.text for word in words)
 
 
-_Powers = npt.NDArray[np.float32]
-
-
 def _place(low: int, high: int) -> int | None:
     place = place_of_pair(low, high)
     return place if place < len(LEXICON) else None
 
 
-def _loudest_tone(group: _Powers) -> tuple[npt.NDArray[np.intp], _Powers, _Powers]:
-    """Of each row of a group's bins (one more at both ends): the number of the loudest tone, its power, its share."""
-    tones = group[:, :-2:SPACING_BINS] + group[:, 1:-1:SPACING_BINS] + group[:, 2::SPACING_BINS]
+def _tones(group: _Powers) -> tuple[_Powers, npt.NDArray[np.intp], _Powers, _Powers]:
+    """Of each row of a group's bins (one more at both ends): the tones' powers; the loudest's number, power, share."""
+    three_bins = group[:, :-2:SPACING_BINS] + group[:, 1:-1:SPACING_BINS] + group[:, 2::SPACING_BINS]
+    tones = three_bins / np.float32(1.5)
     loudest = np.argmax(tones, axis=1)
     power = np.take_along_axis(tones, loudest[:, None], axis=1)[:, 0]
-    return loudest, power / np.float32(1.5), power / np.maximum(group.sum(axis=1), np.float32(1e-30))
+    return tones, loudest, power, power * np.float32(1.5) / np.maximum(group.sum(axis=1), np.float32(1e-30))
 
 
 _HIGHEST_HZ: Final = (HIGH_FIRST_BIN + SPACING_BINS * HIGH_TONES) * BIN_HZ
