@@ -52,6 +52,9 @@ class Metrics:
         self.provider_faults: Final = Counter(
             "natter_provider_faults", "Faults of providers", ("stage", "provider", "code"), registry=self.registry
         )
+        self.wasted_voice: Final = Counter(
+            "natter_wasted_voice_seconds", "Voice made for a turn that was not over", registry=self.registry
+        )
 
     def drop(self, kind: str, reason: str) -> None:
         """Count one frame of `kind` that is dropped."""

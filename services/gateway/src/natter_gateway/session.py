@@ -11,7 +11,7 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from natter_common.link import LinkDownError, NatsLink, Subscription
+from natter_common.link import NatsLink, Subscription
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_common.trace import Trace
@@ -20,8 +20,10 @@ from natter_gateway.conductor.conductor import Conductor
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.page import Page
 from natter_gateway.leases.board import HeldLease
-from natter_gateway.leases.broker import LeaseBroker, LeaseRefusedError, NoCapacityError
+from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
+from natter_gateway.leases.session_leases import SessionLeases
+from natter_gateway.llm_orders import LlmOrders
 from natter_gateway.media.playout import PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
 from natter_gateway.media.sdp import OfferError
@@ -38,24 +40,18 @@ from natter_proto import (
     AskMic,
     AskMicAnswer,
     Fault,
-    Lease,
-    LeaseClass,
     RealmSubjects,
     Reply,
     Report,
     Speech,
-    Stage,
+    Tool,
     Transcript,
     decode,
     decode_voice,
     last_token,
-    stage_name,
 )
 
-STAGES: Final = (Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS)
 _TERM: Final = 1
-_RELEASE_TRIES: Final = 20
-_RELEASE_WAIT_S: Final = 0.5
 _MAX_UNSENT: Final = 256
 _REPLAY_LIMIT_SAMPLES: Final = 9 * 16_000
 
@@ -99,12 +95,33 @@ class Session:
         self._muted = False
         self._ready = False
         self._closed = False
-        self._epochs: dict[Stage, int] = dict.fromkeys(STAGES, 0)
         self._unsent: deque[str] = deque(maxlen=_MAX_UNSENT)
         self._limit = RateLimit()
         self._page = Page(self._send)
         frames = FrameWriter(session_id, _TERM, self._subjects, parts.outbox, parts.gateway, trace)
         self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log)
+        self._leases = SessionLeases(
+            session_id,
+            _TERM,
+            parts.subjects.realm,
+            bot,
+            self.conductor,
+            parts.broker,
+            parts.keeper,
+            self._log,
+            spawn=parts.spawn,
+            from_sample=self._replay_from,
+            gone=self._stage_gone,
+        )
+        worker = LlmOrders(session_id, _TERM, self.conductor, parts.broker, parts.spawn, self._log)
+        self.conductor.on_trouble = self._leases.on_trouble
+        self.conductor.on_idle = self._on_idle
+        self.conductor.tools.orders = worker
+        self._worker = worker
+
+    def _on_idle(self) -> None:
+        self._leases.on_idle()
+        self._worker.sum_up()
 
     @property
     def public_id(self) -> str:
@@ -124,15 +141,10 @@ class Session:
             self._subscriptions.append(await link.subscribe(self._subjects.voice, self._on_voice))
             self._subscriptions.append(await link.subscribe(self._subjects.asks, self._on_ask))
             await link.barrier()
-            results = await asyncio.gather(*map(self._lease_new, STAGES), return_exceptions=True)
+            await self._leases.take_all()
         except BaseException:
             await self._give_back()
             raise
-        problems = [result for result in results if isinstance(result, BaseException)]
-        if problems:
-            await self._give_back()
-            raise problems[0]
-        self.conductor.publish_state()
         self._log.info("session open", bot=self.bot.id)
 
     async def close(self, reason: str, words: str | None = None) -> None:
@@ -159,66 +171,26 @@ class Session:
         )
 
     async def _give_back(self) -> None:
-        for lease in list(self.conductor.leases.values()):
-            await self._parts.keeper.give_back(lease)
-        self.conductor.leases.clear()
+        await self._leases.give_back_all()
         subscriptions, self._subscriptions = self._subscriptions, []
         for subscription in subscriptions:
             await self._parts.link.unsubscribe(subscription)
 
     # --- Leases
 
-    async def _lease_new(self, stage: Stage) -> None:
-        await self._lease(stage, LeaseClass.LEASE_CLASS_NEW, 0)
-
-    async def _lease(self, stage: Stage, lease_class: LeaseClass, from_sample: int) -> None:
-        self._epochs[stage] += 1
-        lease = Lease(
-            realm=self._parts.subjects.realm,
-            session=self.id,
-            stage=stage,
-            term=_TERM,
-            epoch=self._epochs[stage],
-            lease_class=lease_class,
-            record=self.bot.record,
-            from_sample=from_sample,
-        )
-        try:
-            held = await self._parts.broker.take(
-                lease, self.bot.providers(stage), lambda provider: self.bot.settings(stage, provider)
-            )
-        finally:
-            self._epochs[stage] = lease.epoch
-        self._parts.keeper.keep(held)
-        self.conductor.leases[stage] = held
-        if self._closed:
-            await self._parts.keeper.give_back(held)
-
     def on_lease_lost(self, lost: HeldLease) -> None:
-        """A worker is gone or forgot the session: find another for its stage."""
-        if self._closed or self.conductor.leases.get(lost.stage) != lost:
-            return
-        self.conductor.stage_lost(lost.stage)
-        self._parts.spawn(self._replace(lost.stage), f"replace-{stage_name(lost.stage)}-{self.id}")
+        """A worker is gone or forgot the session."""
+        self._leases.on_lost(lost)
 
-    async def _replace(self, stage: Stage) -> None:
-        for _ in range(_RELEASE_TRIES):
-            if self._closed:
-                return
-            from_sample = self._mic.next_sample
-            replay_from = self.conductor.replay_from_sample
-            if replay_from is not None:
-                from_sample = max(replay_from, from_sample - _REPLAY_LIMIT_SAMPLES)
-            try:
-                await self._lease(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample)
-            except (NoCapacityError, LinkDownError, LeaseRefusedError) as error:
-                self._log.warning("no worker to take over yet", stage=stage_name(stage), reason=str(error))
-                await asyncio.sleep(_RELEASE_WAIT_S)
-            else:
-                self.conductor.stage_leased(self.conductor.leases[stage])
-                self._log.info("stage taken over", stage=stage_name(stage))
-                return
-        self._page.error(f"The {stage_name(stage)} service is gone. Please call again later.", fatal=True)
+    def _replay_from(self) -> int:
+        """Where a new worker begins to read: the caller's turn, if one is open, as far as it may be asked for."""
+        replay_from = self.conductor.replay_from_sample
+        if replay_from is None:
+            return self._mic.next_sample
+        return max(replay_from, self._mic.next_sample - _REPLAY_LIMIT_SAMPLES)
+
+    def _stage_gone(self, words: str) -> None:
+        self._page.error(words, fatal=True)
         self.over()
 
     # --- Frames from the stages
@@ -231,6 +203,8 @@ class Session:
                 self.conductor.on_transcript(decode(Transcript, message.data))
             case Report.REPLY:
                 self.conductor.on_reply(decode(Reply, message.data))
+            case Report.TOOL:
+                self.conductor.on_tool(decode(Tool, message.data))
             case Report.FAULT:
                 self.conductor.on_fault(decode(Fault, message.data))
             case unknown:
@@ -360,6 +334,8 @@ class Session:
                     self.conductor.context.add_heard(self.conductor.turn, request.content)
                 else:
                     self.conductor.typed(request.content, Modality.VOICE, run_immediately=request.run_immediately)
+            case incoming.FunctionCallResult():
+                self.conductor.on_page_tool(request.tool_call_id, request.function_name, request.result)
             case incoming.ClientMessage():
                 self._send(outgoing.error_response(request_id, f"this bot has no answer to {request.t!r}"))
             case incoming.DisconnectBot():

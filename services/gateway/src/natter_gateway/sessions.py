@@ -9,7 +9,8 @@ from typing import Final
 from natter_common.logs import Log
 from natter_gateway.bots.model import Bot
 from natter_gateway.leases.board import HeldLease
-from natter_gateway.session import STAGES, GatewayParts, Session
+from natter_gateway.leases.session_leases import STAGES
+from natter_gateway.session import GatewayParts, Session
 from natter_proto import BadTokenError, Stage, new_id, token
 
 _SECRET_BYTES: Final = 16

@@ -5,17 +5,24 @@ Everything here runs in plain functions on the event loop and never waits; frame
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Final
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
+from natter_common.providers import Trouble
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.alarm import Alarm
 from natter_gateway.conductor.caller_audio import CallerAudio
+from natter_gateway.conductor.final_due import FinalDue
 from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
+from natter_gateway.conductor.generation import Generation, Piece
+from natter_gateway.conductor.guess_box import GuessBox
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.tool_rounds import ToolRounds
+from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import TurnLatencyMeter
-from natter_gateway.context import Context
+from natter_gateway.context import Context, Entry, ToolRecord
 from natter_gateway.latency import Mark
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.playout import Playout, PlayoutOrderError, PlayoutOverflowError, PoppedFrame, SegmentFinished
@@ -24,30 +31,40 @@ from natter_gateway.media.segment import PlayoutGapError
 from natter_gateway.microphone import MicClock
 from natter_gateway.reply import Reply as HeardReply
 from natter_gateway.reply import ReplyHeard, ReplyNotice, SpokenWord
+from natter_gateway.tools.round import Call
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
 from natter_gateway.turns.machine import TurnMachine, TurnSettings
-from natter_gateway.turns.states import Pausing, Thinking
+from natter_gateway.turns.states import Pausing, Quiet, Silent, Thinking
 from natter_proto import (
     VOICE_RATE_HZ,
+    EndReason,
     Fault,
     Reply,
     ReplyKind,
     Speech,
     SpeechEvent,
     Stage,
+    Tool,
     Transcript,
+    TurnSign,
     Voice,
     stage_name,
 )
 from natter_proto import Header as FrameHeader
 
+_NO_ANSWER: Final = "The model had no answer. Please try again."
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 _SPEECH_EVENTS: Final = {
     SpeechEvent.SPEECH_EVENT_ONSET: ev.Onset,
     SpeechEvent.SPEECH_EVENT_RESUME: ev.Onset,
     SpeechEvent.SPEECH_EVENT_SPEECH: ev.SpeechConfirmed,
+}
+_SIGNS: Final = {
+    TurnSign.TURN_SIGN_EAGER_END: ev.Sign.EAGER_END,
+    TurnSign.TURN_SIGN_RESUMED: ev.Sign.RESUMED,
+    TurnSign.TURN_SIGN_END: ev.Sign.END,
 }
 
 
@@ -77,10 +94,21 @@ class Conductor:
         self._machine = TurnMachine(
             TurnSettings(end_of_turn_silence_ms=bot.turn.end_of_turn_silence_ms, final_grace_ms=bot.turn.final_grace_ms)
         )
+        self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
+        """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
+        self.on_idle: Callable[[], None] = lambda: None
+        """Told when a reply is over and nobody speaks."""
+        self.tools: Final = ToolRounds(
+            bot.tools, page, log, say_filler=self._say_filler, over=self._tools_over, late=self.context.correct_tool
+        )
+        self._trouble = TroubleBook()
+        self._generation: Generation | None = None
+        self._guess: GuessBox | None = None
         self._reply: HeardReply | None = None
         self._granted = 0
         self._next_segment_id = 1
         self._audio = CallerAudio()
+        self._final_due = FinalDue()
         self._latency = TurnLatencyMeter(page, metrics, log)
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
@@ -103,22 +131,81 @@ class Conductor:
         """The caller switched the microphone off."""
         self.handle(ev.Muted(next_sample))
 
+    @property
+    def idle(self) -> bool:
+        """Nobody speaks, nothing is being answered."""
+        machine = self._machine
+        return isinstance(machine.caller, Quiet) and isinstance(machine.bot, Silent) and machine.guess is None
+
     def stage_lost(self, stage: Stage) -> None:
-        """A stage's worker is gone: what it was making for the reply will not come. Speech is replayed to its heir."""
+        """A stage has no worker (any more): another will go on where it was. What the old one still says is dropped."""
         self.leases.pop(stage, None)
+        if stage == Stage.STAGE_LLM:
+            self.tools.executor_lost()
+        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS) and self._guess is not None:
+            self.handle(ev.GuessFailed(self._guess.key))
+
+    def stage_hopeless(self, stage: Stage, words: str) -> None:
+        """Nobody can serve a stage until somebody does something about it: the caller is told."""
+        self._trouble.hopeless(stage, words)
         living = self._machine.living
-        if living is None or self._reply is None:
-            return
-        if stage == Stage.STAGE_TTS or (stage == Stage.STAGE_LLM and not self._reply.ended):
-            self.handle(ev.ReplyFailed(living, "The answer was cut off by a fault. Please say that again."))
+        if living is not None and self._needs(stage):
+            self.handle(ev.ReplyFailed(living, words))
+        else:
+            self._page.error(words)
 
     def stage_leased(self, lease: HeldLease) -> None:
-        """A stage has a worker (again): tell all, and ask again for what its predecessor owed."""
+        """A stage has a worker (again): tell all, and ask it for what its predecessor owed."""
         self.leases[lease.stage] = lease
+        self._trouble.served(lease.stage)
+        match lease.stage:
+            case Stage.STAGE_STT:
+                self._go_on_listening(lease)
+            case Stage.STAGE_LLM:
+                self._go_on_generating()
+            case Stage.STAGE_TTS:
+                self._go_on_speaking()
+            case _:
+                self.publish_state()
+
+    def _go_on_listening(self, lease: HeldLease) -> None:
+        # First what is true of it, or it is asked for what it does not do.
+        self.handle(ev.RecognizerChanged(lease.decides_turns, lease.final_within_ms))
         self.publish_state()
         caller = self._machine.caller
-        if lease.stage == Stage.STAGE_STT and isinstance(caller, Pausing) and not caller.closed:
-            self._frames.finalize(*self._audio.asked_final)
+        if isinstance(caller, Pausing) and not caller.closed:
+            self._ask_final()
+
+    def _go_on_generating(self) -> None:
+        self.publish_state()
+        generation = self._generation
+        if generation is not None and generation.running:
+            generation.restart()
+            self._send_turn(generation)
+        self.tools.executor_back(self._now_ms())
+
+    def _go_on_speaking(self) -> None:
+        reply = self._reply
+        if reply is None or reply.modality is Modality.TEXT:
+            self.publish_state()
+            return
+        complete, rest = reply.hand_over_voice()
+        for number, total_samples in complete:
+            self.playout.end((*reply.key, number), total_samples)
+        self.publish_state()
+        for unvoiced in rest:
+            self._frames.segment(reply.key, unvoiced.number, unvoiced.text, unvoiced.spoken)
+        if reply.ended:
+            self._frames.reply_end(reply.key, reply.segment_count)
+
+    def _needs(self, stage: Stage) -> bool:
+        """Whether the reply can't go on without a stage."""
+        reply = self._reply
+        if reply is None:
+            return False
+        if stage == Stage.STAGE_TTS:
+            return reply.modality is not Modality.TEXT and (not reply.ended or reply.voiced < reply.segment_count)
+        return stage == Stage.STAGE_LLM and not reply.ended
 
     @property
     def replay_from_sample(self) -> int | None:
@@ -146,47 +233,113 @@ class Conductor:
         text = " ".join(word.text for word in frame.words)
         if frame.final:
             self._audio.on_final(frame.through_sample)
-        self.handle(ev.Recognised(text, frame.final, frame.finalize_id))
+            self._final_due.answered(frame.finalize_id)
+        self.handle(ev.Recognised(text, frame.final, frame.finalize_id, _SIGNS.get(frame.sign, ev.Sign.NONE)))
 
     def on_reply(self, frame: Reply) -> None:
         if frame.header.producer == self._frames.producer or self._stale(Stage.STAGE_LLM, frame.header):
             return
+        if self._kept_for_guess(frame):
+            return
         key = (frame.header.turn, frame.header.attempt)
         reply = self._living_reply(key, "reply")
-        if reply is None:
+        generation = self._generation
+        if reply is None or generation is None or frame.step != generation.step:
             return
         self.handle(ev.ReplyProgress(key))
         match frame.kind:
             case ReplyKind.REPLY_KIND_DELTA:
                 self._latency.mark(Mark.MODEL, self._now_ms())
-                self._page.model_text(frame.text)
+                if text := generation.new_text(frame.text):
+                    self._page.model_text(text)
             case ReplyKind.REPLY_KIND_SEGMENT:
                 self._latency.mark(Mark.MODEL, self._now_ms())
                 self._latency.mark(Mark.TEXT, self._now_ms())
-                self._notify(reply.add_segment(frame.header.segment, frame.text, frame.spoken))
+                number = frame.header.segment
+                if number == reply.segment_count + 1:
+                    generation.pieces.append(Piece(number, frame.text, frame.spoken))
+                self._notify(reply.add_segment(number, frame.text, frame.spoken))
                 self._grant()
+            case ReplyKind.REPLY_KIND_TOOL_CALLS:
+                self._begin_tools(generation, frame)
             case ReplyKind.REPLY_KIND_END:
-                if frame.segments == 0:
-                    self.handle(ev.ReplyFailed(key, "The model had no answer. Please try again."))
-                else:
-                    self._notify(reply.end(frame.segments))
+                self._end_generation(generation, reply, frame)
             case _:
                 self._metrics.drop("reply", "unknown_kind")
+
+    def _end_generation(self, generation: Generation, reply: HeardReply, frame: Reply) -> None:
+        generation.running = False
+        if frame.reason == EndReason.END_REASON_TOOL_CALLS:
+            return
+        if frame.segments == 0:
+            words = "The model may not answer that." if frame.reason == EndReason.END_REASON_FILTERED else _NO_ANSWER
+            self.handle(ev.ReplyFailed(reply.key, words))
+        else:
+            self._notify(reply.end(frame.segments))
+
+    def _begin_tools(self, generation: Generation, frame: Reply) -> None:
+        generation.running = False
+        if generation.step >= self._bot.llm.max_tool_steps:
+            self.handle(ev.ReplyFailed(generation.key, "The answer took too many steps. Please ask in another way."))
+            return
+        ids = generation.call_ids(frame.tool_calls)
+        calls = [Call(one, call.name, call.arguments) for one, call in zip(ids, frame.tool_calls, strict=True)]
+        self.handle(ev.ToolsBegan(generation.key))
+        self.tools.begin(generation.key, calls, self._now_ms())
+
+    def _tools_over(self, key: AttemptKey, records: tuple[ToolRecord, ...]) -> None:
+        generation = self._generation
+        if generation is None or generation.key != key or key != self._machine.living:
+            return
+        generation.end_step(records)
+        self.handle(ev.ToolsOver(key))
+        self._send_turn(generation)
+
+    def _say_filler(self, text: str) -> None:
+        """A tool takes its time, and nothing is being said."""
+        reply = self._reply
+        if reply is None or reply.modality is Modality.TEXT or not isinstance(self._machine.bot, Thinking):
+            return
+        number = reply.segment_count + 1
+        self._notify(reply.add_segment(number, text, text))
+        self._grant()
+        self._frames.segment(reply.key, number, text, text)
+
+    def on_tool(self, frame: Tool) -> None:
+        """What became of a tool that a worker ran."""
+        if not self._stale(Stage.STAGE_LLM, frame.header):
+            self.tools.on_result(frame.result)
+            self._arm()
+
+    def on_page_tool(self, call_id: str, name: str, result: object) -> None:
+        """What became of a tool that the page ran."""
+        self.tools.on_page_result(call_id, name, result)
+        self._arm()
 
     def on_fault(self, frame: Fault) -> None:
         if self._stale(frame.stage, frame.header):
             return
         key = (frame.header.turn, frame.header.attempt)
-        self._log.warning("fault", stage=stage_name(frame.stage), code=frame.code, turn=frame.header.turn)
+        self._log.warning(
+            "fault", stage=stage_name(frame.stage), provider=frame.provider, code=frame.code, turn=frame.header.turn
+        )
+        if key not in ((0, 0), self._machine.living, self._machine.guess):
+            return
         words = frame.words or f"{stage_name(frame.stage)} failed ({frame.code})"
-        if key == self._machine.living:
-            self.handle(ev.ReplyFailed(key, words))
-        elif key == (0, 0):
-            self._page.error(words)
+        self._on_stage_trouble(StageTrouble(frame.stage, frame.provider, frame.code, words, not frame.retryable))
+
+    def _on_stage_trouble(self, trouble: StageTrouble) -> None:
+        living = self._machine.living
+        if self._trouble.note(trouble, living) and living is not None and self._needs(trouble.stage):
+            # Whoever tried failed: the caller is told, and the next turn finds another worker.
+            self.handle(ev.ReplyFailed(living, trouble.words))
+        self.on_trouble(trouble)
 
     def on_voice(self, frame: Voice) -> None:
         """Voice of a segment: queued for playout, with its words."""
         if self._stale(Stage.STAGE_TTS, frame.header):
+            return
+        if self._kept_for_guess(frame):
             return
         header = frame.header
         key = (header.turn, header.attempt)
@@ -204,10 +357,10 @@ class Conductor:
             if audio.data:
                 self._latency.mark(Mark.VOICE, self._now_ms())
                 self._page.voice_arrived()
-                self.playout.push(segment_key, audio.data, audio.first_sample)
+                first_sample = reply.add_voice(header.segment, audio.first_sample, len(audio.data) // 2)
+                self.playout.push(segment_key, audio.data, first_sample)
             if audio.end:
-                reply.set_total(header.segment, frame.total_samples)
-                self.playout.end(segment_key, frame.total_samples)
+                self.playout.end(segment_key, reply.set_total(header.segment, frame.total_samples))
                 self._grant()
         except (PlayoutOverflowError, PlayoutGapError, PlayoutOrderError) as error:
             self._log.warning("voice can't be played", reason=str(error), turn=header.turn)
@@ -242,15 +395,29 @@ class Conductor:
     def publish_state(self) -> None:
         """Say what is current: after each change of leases too."""
         speech = self._audio.speech(self._machine.caller)
-        living: LivingAttempt | None = None
-        if self._machine.living is not None and self._reply is not None:
-            self._granted = self._reply.granted
-            living = LivingAttempt(self._machine.living, self._reply.segment_count, self._granted, self._reply.modality)
+        living: list[LivingAttempt] = []
+        reply = self._reply
+        if self._machine.living is not None and reply is not None:
+            self._granted = reply.granted
+            living.append(LivingAttempt(reply.key, reply.segment_count, self._granted, reply.modality, reply.voiced))
+        if self._machine.guess is not None:
+            living.append(LivingAttempt(self._machine.guess, 0, 1, Modality.VOICE, committed=False))
         self._frames.state(speech, living, self.leases.values(), ended=self._ended)
+
+    def to_sum_up(self) -> tuple[int, str, list[Entry], int] | None:
+        """Old turns that should be summed up now: the turn behind them, the summary before them, they, tokens."""
+        settings = self._bot.context
+        found = self.context.to_sum_up(self._prompt, settings.max_tokens) if settings.summarize else None
+        return None if found is None else (found[0], self.context.summary, found[1], settings.summary_tokens)
+
+    def sum_up(self, behind_turn: int, summary: str) -> None:
+        """From now on `summary` stands for all before a turn."""
+        self.context.sum_up(behind_turn, summary)
 
     def end(self) -> None:
         """The session is over: say so to the stages, stop the clock."""
         self._ended = True
+        self.tools.end()
         self._alarm.cancel()
         self.publish_state()
 
@@ -272,7 +439,7 @@ class Conductor:
                 self.publish_state()
             case act.AskFinal():
                 self._audio.asked_final = (action.finalize_id, action.through_sample)
-                self._frames.finalize(*self._audio.asked_final)
+                self._ask_final()
             case act.HoldVoice():
                 self.playout.hold()
                 self._say_held(held=True)
@@ -283,6 +450,8 @@ class Conductor:
                 self._page.user_started()
             case act.UserStopped():
                 self._page.user_stopped()
+                if (words := self._trouble.words(Stage.STAGE_STT)) is not None:
+                    self._page.error(words)
             case act.ShowUserText():
                 self._page.user_text(action.text, final=action.final)
             case act.CommitUser():
@@ -294,6 +463,12 @@ class Conductor:
                 self._start_attempt(action)
             case act.StartVerbatim():
                 self._start_verbatim(action)
+            case act.StartGuess():
+                self._start_guess(action)
+            case act.AdoptGuess():
+                self._adopt_guess(action)
+            case act.DropGuess():
+                self._drop_guess()
             case act.EndAttempt():
                 self._end_attempt(action)
             case act.Complain():
@@ -317,10 +492,61 @@ class Conductor:
 
     def _start_attempt(self, action: act.StartAttempt) -> None:
         self._page.model_started()
+        self._generation = self._new_generation(action.key, action.text, action.modality)
+        self._send_turn(self._generation)
+        self._complain_of_missing(action.key)
+
+    def _complain_of_missing(self, key: AttemptKey) -> None:
+        """A reply that needs what nobody can serve fails at once."""
+        for stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
+            words = self._trouble.words(stage)
+            if words is not None and self._needs(stage):
+                self.handle(ev.ReplyFailed(key, words))
+                return
+
+    def _new_generation(self, key: AttemptKey, text: str, modality: Modality) -> Generation:
+        context = self.context.before(key[0], self._prompt, self._bot.context.max_tokens)
+        return Generation(key, context, self.context.summary, text, modality)
+
+    @property
+    def _prompt(self) -> str:
         llm = self.leases.get(Stage.STAGE_LLM)
-        prompt = self._bot.prompt_for(llm.provider if llm is not None else "")
-        context = self.context.before(action.key[0], prompt, self._bot.context.max_tokens)
-        self._frames.turn(action.key, prompt, context, action.text, action.modality)
+        return self._bot.prompt_for(llm.provider if llm is not None else "")
+
+    def _send_turn(self, generation: Generation) -> None:
+        kept = self._reply.segment_count if self._reply is not None and self._reply.key == generation.key else 0
+        self._frames.turn(generation, self._prompt, kept)
+
+    def _start_guess(self, action: act.StartGuess) -> None:
+        self._guess = GuessBox(self._new_generation(action.key, action.text, Modality.VOICE))
+        self._send_turn(self._guess.generation)
+
+    def _adopt_guess(self, action: act.AdoptGuess) -> None:
+        guess, self._guess = self._guess, None
+        if guess is None or guess.key != action.key:
+            return
+        self._page.model_started()
+        self._generation = guess.generation
+        for frame in guess.open():
+            if isinstance(frame, Voice):
+                self.on_voice(frame)
+            else:
+                self.on_reply(frame)
+        self._complain_of_missing(action.key)
+
+    def _drop_guess(self) -> None:
+        guess, self._guess = self._guess, None
+        if guess is not None:
+            self._metrics.wasted_voice.inc(guess.voiced_samples / VOICE_RATE_HZ)
+
+    def _kept_for_guess(self, frame: Reply | Voice) -> bool:
+        """Whether a frame is of the guess: it waits for the turn's end."""
+        guess = self._guess
+        if guess is None or (frame.header.turn, frame.header.attempt) != guess.key:
+            return False
+        if not guess.keep(frame):
+            self.handle(ev.GuessFailed(guess.key))
+        return True
 
     def _start_verbatim(self, action: act.StartVerbatim) -> None:
         segments = [part for part in _SENTENCE_END.split(action.text.strip()) if part]
@@ -332,18 +558,26 @@ class Conductor:
         self._frames.verbatim(action.key, segments)
         self._notify(reply.end(len(segments)))
         self._grant()
+        self._complain_of_missing(action.key)
 
     def _end_attempt(self, action: act.EndAttempt) -> None:
         reply, self._reply = self._reply, None
+        generation, self._generation = self._generation, None
         self._latency.forget()
         if reply is None or reply.key != action.key:
             return
         self._next_segment_id = reply.next_segment_id
         if action.outcome is not act.Outcome.COMPLETE:
             self.playout.cut()
+        for step in generation.done if generation is not None else ():
+            self.context.add_tools(action.key[0], step.records)
+        if records := self.tools.interrupt():
+            self.context.add_tools(action.key[0], records)
         self.context.add_heard(action.key[0], reply.heard_text)
         self._page.reply_over(interrupted=action.outcome is act.Outcome.INTERRUPTED)
         self._log.info("reply over", turn=action.key[0], outcome=action.outcome.value, segments=reply.segment_count)
+        if self.idle:
+            self.on_idle()
 
     def _notify(self, notices: list[ReplyNotice]) -> None:
         for notice in notices:
@@ -385,18 +619,32 @@ class Conductor:
 
     # --- Time
 
+    def _ask_final(self) -> None:
+        """Ask recognition for what was said before a pause, and see to it that it answers."""
+        self._frames.finalize(*self._audio.asked_final)
+        lease = self.leases.get(Stage.STAGE_STT)
+        if lease is not None and lease.final_within_ms:
+            self._final_due.asked(self._audio.asked_final[0], self._now_ms() + lease.final_within_ms)
+
+    def _check_final(self) -> None:
+        lease = self.leases.get(Stage.STAGE_STT)
+        if self._final_due.overdue(self._now_ms()) and lease is not None:
+            words = "Speech recognition does not answer."
+            self._on_stage_trouble(StageTrouble(Stage.STAGE_STT, lease.provider, Trouble.STALLED, words, lasting=False))
+
     def _now_ms(self) -> float:
         return self._loop.time() * 1000
 
     def _arm(self) -> None:
         """Have `_tick` called when the machine or the reply wants it."""
-        due_ms = self._machine.deadline_ms
-        if self._reply is not None and self._reply.due_ms is not None:
-            due_ms = self._reply.due_ms if due_ms is None else min(due_ms, self._reply.due_ms)
+        heard_ms = None if self._reply is None else self._reply.due_ms
+        dues_ms = (self._machine.deadline_ms, heard_ms, self.tools.deadline_ms, self._final_due.due_ms)
         if not self._ended:
-            self._alarm.set(due_ms)
+            self._alarm.set(min((due for due in dues_ms if due is not None), default=None))
 
     def _tick(self) -> None:
         if self._reply is not None:
             self._notify(self._reply.advance(self._now_ms()))
+        self.tools.tick(self._now_ms())
+        self._check_final()
         self.handle(ev.Tick())

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from natter_common.trace import Trace
-from natter_gateway.context import Speaker, Utterance
+from natter_gateway.conductor.generation import Generation
+from natter_gateway.context import Entry, Speaker, ToolRecord, Utterance
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.outbox import Outbox
 from natter_gateway.turns.events import AttemptKey
@@ -23,8 +24,12 @@ from natter_proto import (
     ReplyKind,
     Report,
     Role,
+    Segment,
     SessionSubjects,
     State,
+    ToolCall,
+    ToolOutcome,
+    ToolResult,
     Turn,
 )
 
@@ -33,6 +38,32 @@ _MODALITIES: Final = {
     TurnModality.VOICE: Modality.MODALITY_VOICE,
     TurnModality.TEXT: Modality.MODALITY_TEXT,
 }
+_SUMMARY: Final = "What was said before, in short: "
+_OUTCOMES: Final = {
+    "result": ToolOutcome.TOOL_OUTCOME_RESULT,
+    "error": ToolOutcome.TOOL_OUTCOME_ERROR,
+    "timeout": ToolOutcome.TOOL_OUTCOME_TIMEOUT,
+    "cancelled": ToolOutcome.TOOL_OUTCOME_CANCELLED,
+    "unknown": ToolOutcome.TOOL_OUTCOME_UNKNOWN,
+}
+
+
+def messages_of(entry: Entry) -> list[Message]:
+    """An entry of the context as the model gets it."""
+    if isinstance(entry, Utterance):
+        return [Message(role=_ROLES[entry.speaker], content=entry.text)]
+    calls = [_call(call) for call in entry.calls]
+    results = [Message(role=Role.ROLE_TOOL, content=call.result, tool_call_id=call.id) for call in entry.calls]
+    return [Message(role=Role.ROLE_ASSISTANT, tool_calls=calls), *results]
+
+
+def _call(record: ToolRecord) -> ToolCall:
+    return ToolCall(id=record.id, name=record.name, arguments=record.arguments)
+
+
+def _result(record: ToolRecord) -> ToolResult:
+    outcome = _OUTCOMES.get(record.outcome, ToolOutcome.TOOL_OUTCOME_UNSPECIFIED)
+    return ToolResult(id=record.id, name=record.name, outcome=outcome, result=record.result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +77,14 @@ class CallerSpeech:
 
 @dataclass(frozen=True, slots=True)
 class LivingAttempt:
-    """The committed attempt, as stages have to know it."""
+    """An attempt, as stages have to know it."""
 
     key: AttemptKey
     segments_kept: int
     segments_granted: int
     modality: TurnModality
+    segments_voiced: int = 0
+    committed: bool = True
 
 
 class FrameWriter:
@@ -70,23 +103,22 @@ class FrameWriter:
         self._states = 0
 
     def state(
-        self, speech: CallerSpeech, living: LivingAttempt | None, leases: Iterable[HeldLease], *, ended: bool
+        self, speech: CallerSpeech, living: Sequence[LivingAttempt], leases: Iterable[HeldLease], *, ended: bool
     ) -> None:
         """Say what is current, whole."""
         self._states += 1
-        attempts: list[Attempt] = []
-        if living is not None:
-            turn, attempt = living.key
-            attempts.append(
-                Attempt(
-                    turn=turn,
-                    attempt=attempt,
-                    committed=True,
-                    segments_kept=living.segments_kept,
-                    segments_granted=living.segments_granted,
-                    modality=_MODALITIES[living.modality],
-                )
+        attempts = [
+            Attempt(
+                turn=attempt.key[0],
+                attempt=attempt.key[1],
+                committed=attempt.committed,
+                segments_kept=attempt.segments_kept,
+                segments_granted=attempt.segments_granted,
+                segments_voiced=attempt.segments_voiced,
+                modality=_MODALITIES[attempt.modality],
             )
+            for attempt in living
+        ]
         frame = State(
             header=self._header(),
             number=self._states,
@@ -99,23 +131,46 @@ class FrameWriter:
         )
         self._outbox.put(self._subjects.control(Control.STATE), frame)
 
-    def turn(
-        self, key: AttemptKey, prompt: str, context: Sequence[Utterance], text: str, modality: TurnModality
-    ) -> None:
-        """Start an attempt: all that the generation needs."""
-        messages = [Message(role=Role.ROLE_SYSTEM, content=prompt)]
-        messages += [Message(role=_ROLES[utterance.speaker], content=utterance.text) for utterance in context]
-        frame = Turn(header=self._header(key), context=messages, text=text, modality=_MODALITIES[modality])
+    def turn(self, generation: Generation, prompt: str, segments_kept: int) -> None:
+        """Start an attempt, or have another worker go on with it: all that the generation needs."""
+        context = [Message(role=Role.ROLE_SYSTEM, content=prompt)]
+        if generation.summary:
+            context.append(Message(role=Role.ROLE_SYSTEM, content=_SUMMARY + generation.summary))
+        for entry in generation.context:
+            context += messages_of(entry)
+        frame = Turn(
+            header=self._header(generation.key),
+            context=context,
+            text=generation.text,
+            modality=_MODALITIES[generation.modality],
+            reply_so_far=[
+                Segment(segment=piece.number, text=piece.text, spoken=piece.spoken) for piece in generation.pieces
+            ],
+            step=generation.step,
+            steps=[
+                Message(role=Role.ROLE_ASSISTANT, content=step.said, tool_calls=[_call(call) for call in step.records])
+                for step in generation.done
+            ],
+            tool_results=[_result(call) for step in generation.done for call in step.records],
+            segments_kept=segments_kept,
+        )
         self._outbox.put(self._subjects.control(Control.TURN), frame)
+
+    def segment(self, key: AttemptKey, number: int, text: str, spoken: str) -> None:
+        """Have a segment spoken that no model makes now: a filler, or the rest of one whose voice broke off."""
+        frame = Reply(header=self._header(key, number), kind=ReplyKind.REPLY_KIND_SEGMENT, text=text, spoken=spoken)
+        self._outbox.put(self._subjects.report(Report.REPLY), frame)
+
+    def reply_end(self, key: AttemptKey, segments: int) -> None:
+        """Say again how many segments a reply has, to a voice that came later."""
+        frame = Reply(header=self._header(key), kind=ReplyKind.REPLY_KIND_END, segments=segments)
+        self._outbox.put(self._subjects.report(Report.REPLY), frame)
 
     def verbatim(self, key: AttemptKey, segments: Sequence[str]) -> None:
         """Have a text spoken as it is: straight to tts, as if a model had said it."""
-        subject = self._subjects.report(Report.REPLY)
         for number, text in enumerate(segments, start=1):
-            frame = Reply(header=self._header(key, number), kind=ReplyKind.REPLY_KIND_SEGMENT, text=text, spoken=text)
-            self._outbox.put(subject, frame)
-        end = Reply(header=self._header(key), kind=ReplyKind.REPLY_KIND_END, segments=len(segments))
-        self._outbox.put(subject, end)
+            self.segment(key, number, text, text)
+        self.reply_end(key, len(segments))
 
     def finalize(self, finalize_id: int, through_sample: int) -> None:
         frame = Finalize(header=self._header(), finalize_id=finalize_id, through_sample=through_sample)

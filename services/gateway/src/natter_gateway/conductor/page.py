@@ -1,9 +1,13 @@
 """What the page is told of a conversation: the conductor's decisions as RTVI messages, in the order clients need."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
+
+from natter_gateway.context import ToolRecord
 from natter_gateway.latency import TurnLatency
 from natter_gateway.reply import SegmentHeard, SegmentShown, VoiceBegan, WordsHeard
 from natter_gateway.rtvi import outgoing
@@ -76,6 +80,28 @@ class Page:
         if self._speaking:
             self._send(outgoing.message("bot-stopped-speaking"))
         self._voice_open = self._model_open = self._speaking = False
+
+    def tool_started(self, name: str) -> None:
+        """The model wants a tool run."""
+        self._send(outgoing.message("llm-function-call-started", {"function_name": name}))
+
+    def tool_in_progress(self, call_id: str, name: str, arguments: str) -> None:
+        """The page is to run it: its handlers go off at this message, so that only the page's own tools get one."""
+        parsed: Any = {}
+        with suppress(orjson.JSONDecodeError):
+            parsed = orjson.loads(arguments or "{}")
+        data = {"tool_call_id": call_id, "function_name": name, "arguments": parsed}
+        self._send(outgoing.message("llm-function-call-in-progress", data))
+
+    def tool_stopped(self, record: ToolRecord) -> None:
+        """What became of it."""
+        data = {
+            "tool_call_id": record.id,
+            "function_name": record.name,
+            "cancelled": record.outcome == "cancelled",
+            "result": {"outcome": record.outcome, "text": record.result},
+        }
+        self._send(outgoing.message("llm-function-call-stopped", data))
 
     def latency(self, latency: TurnLatency) -> None:
         """A turn's latency, as an extra key of RTVI's own metrics message."""

@@ -68,6 +68,14 @@ class AppendToContext(BaseModel):
     run_immediately: bool = False
 
 
+class FunctionCallResult(BaseModel):
+    """What became of a tool that ran in the page."""
+
+    function_name: Annotated[str, Field(max_length=64)]
+    tool_call_id: Annotated[str, Field(max_length=64)]
+    result: Any = None
+
+
 class ClientMessage(BaseModel):
     t: Annotated[str, Field(max_length=200)]
     d: Any = None
@@ -82,10 +90,11 @@ _KINDS: Final[dict[str, type[BaseModel]]] = {
     "send-text": SendText,
     "append-to-context": AppendToContext,
     "client-message": ClientMessage,
+    "llm-function-call-result": FunctionCallResult,
     "disconnect-bot": DisconnectBot,
 }
 
-Request = ClientReady | SendText | AppendToContext | ClientMessage | DisconnectBot
+Request = ClientReady | SendText | AppendToContext | ClientMessage | FunctionCallResult | DisconnectBot
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,13 @@ class ReplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class GuessFailed:
+    """What was prepared can't be had: the turn's end finds none."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
 class ToolsBegan:
     """The attempt waits for tools, which have deadlines of their own."""
 
@@ -167,6 +174,7 @@ Event = (
     | RecognizerChanged
     | Typed
     | Greet
+    | GuessFailed
     | ReplyEvent
     | Muted
     | Tick

@@ -118,6 +118,9 @@ class TurnMachine:
                 self._on_greet(event, now_ms)
             case ev.RecognizerChanged():
                 self._on_recognizer(event, now_ms)
+            case ev.GuessFailed():
+                if event.key == self.guess:
+                    self._bot.drop_guess()
             case ev.Tick():
                 pass
             case _:

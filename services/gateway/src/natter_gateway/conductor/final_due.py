@@ -1,0 +1,26 @@
+"""When recognition has to have answered the last finalize request: pure."""
+
+
+class FinalDue:
+    """At most one request is waited for: the newest."""
+
+    def __init__(self) -> None:
+        self._asked: tuple[int, float] | None = None
+
+    @property
+    def due_ms(self) -> float | None:
+        return None if self._asked is None else self._asked[1]
+
+    def asked(self, finalize_id: int, due_ms: float) -> None:
+        self._asked = (finalize_id, due_ms)
+
+    def answered(self, finalize_id: int) -> None:
+        if self._asked is not None and self._asked[0] == finalize_id:
+            self._asked = None
+
+    def overdue(self, now_ms: float) -> bool:
+        """Whether the answer did not come in time; said once a request."""
+        if self._asked is None or now_ms < self._asked[1]:
+            return False
+        self._asked = None
+        return True

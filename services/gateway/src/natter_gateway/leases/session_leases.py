@@ -1,0 +1,204 @@
+"""The leases of one session's stages: taken together at its start, replaced when one fails, taken back later."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Final, Protocol
+
+from natter_common.link import LinkDownError
+from natter_common.logs import Log
+from natter_gateway.bots.model import Bot
+from natter_gateway.conductor.trouble import StageTrouble
+from natter_gateway.leases.board import HeldLease
+from natter_gateway.leases.broker import LeaseBroker, LeaseRefusedError, NoCapacityError
+from natter_gateway.leases.chain import Chain
+from natter_gateway.leases.keeper import LeaseKeeper
+from natter_proto import Lease, LeaseClass, Stage, stage_name
+
+STAGES: Final = (Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS)
+_TRIES: Final = 20
+_WAIT_S: Final = 0.5
+
+
+class StageUser(Protocol):
+    """Who works with the stages: the conductor."""
+
+    leases: dict[Stage, HeldLease]
+
+    @property
+    def idle(self) -> bool: ...
+    def stage_lost(self, stage: Stage) -> None: ...
+    def stage_leased(self, lease: HeldLease) -> None: ...
+    def stage_hopeless(self, stage: Stage, words: str) -> None: ...
+
+
+class SessionLeases:
+    """`spawn` starts named tasks that the gateway owns; `from_sample` says where a new worker begins to read."""
+
+    def __init__(
+        self,
+        session: str,
+        term: int,
+        realm: str,
+        bot: Bot,
+        user: StageUser,
+        broker: LeaseBroker,
+        keeper: LeaseKeeper,
+        log: Log,
+        *,
+        spawn: Callable[[Coroutine[None, None, None], str], None],
+        from_sample: Callable[[], int],
+        gone: Callable[[str], None],
+    ) -> None:
+        """`gone` is told in words that a stage can't be had any more."""
+        self._session = session
+        self._term = term
+        self._realm = realm
+        self._bot = bot
+        self._user = user
+        self._broker = broker
+        self._keeper = keeper
+        self._log = log
+        self._spawn = spawn
+        self._from_sample = from_sample
+        self._gone = gone
+        self._epochs: dict[Stage, int] = dict.fromkeys(STAGES, 0)
+        self._chains: Final[Mapping[Stage, Chain]] = {stage: Chain(bot.providers(stage)) for stage in STAGES}
+        self._replacing: set[Stage] = set()
+        self._closed = False
+
+    async def take_all(self) -> None:
+        """Lease the four stages, all or none.
+
+        Raises `NoCapacityError`, `LeaseRefusedError` or `LinkDownError`; what was taken has to be given back.
+        """
+        taking = (self._take(stage, LeaseClass.LEASE_CLASS_NEW, 0, self._order(stage)) for stage in STAGES)
+        results = await asyncio.gather(*taking, return_exceptions=True)
+        problems = [result for result in results if isinstance(result, BaseException)]
+        for result in results:
+            if isinstance(result, HeldLease):
+                self._user.leases[result.stage] = result
+        if problems:
+            raise problems[0]
+        for lease in list(self._user.leases.values()):
+            self._user.stage_leased(lease)
+
+    async def give_back_all(self) -> None:
+        """The session is over."""
+        self._closed = True
+        for lease in list(self._user.leases.values()):
+            await self._keeper.give_back(lease)
+        self._user.leases.clear()
+
+    def on_lost(self, lost: HeldLease) -> None:
+        """A worker is gone or forgot the session."""
+        if self._closed or self._user.leases.get(lost.stage) != lost:
+            return
+        self._chains[lost.stage].on_lost()
+        self._user.stage_lost(lost.stage)
+        self._replace(lost.stage)
+
+    def on_trouble(self, trouble: StageTrouble) -> None:
+        """A stage can't go on with its provider: the next of the chain takes over, or the same again."""
+        lease = self._user.leases.get(trouble.stage)
+        if self._closed or lease is None or lease.provider != trouble.provider:
+            return
+        self._chains[trouble.stage].on_fault(
+            trouble.provider, trouble.words, asyncio.get_running_loop().time(), lasting=trouble.lasting
+        )
+        self._user.stage_lost(trouble.stage)
+        self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(trouble.stage)}-{self._session}")
+        self._replace(trouble.stage)
+
+    def on_idle(self) -> None:
+        """Nobody speaks: a provider that is wanted more and may be well again is taken back now."""
+        now = asyncio.get_running_loop().time()
+        for stage, chain in self._chains.items():
+            better = chain.better(now)
+            if better and stage not in self._replacing and not self._closed:
+                # Asked again later, whatever comes of it.
+                chain.put_off(better, now)
+                self._replacing.add(stage)
+                self._spawn(self._take_back(stage, better), f"take-back-{stage_name(stage)}-{self._session}")
+
+    # --- Taking
+
+    def _order(self, stage: Stage) -> list[str]:
+        return self._chains[stage].order(asyncio.get_running_loop().time())
+
+    async def _take(
+        self, stage: Stage, lease_class: LeaseClass, from_sample: int, providers: Sequence[str]
+    ) -> HeldLease:
+        self._epochs[stage] += 1
+        lease = Lease(
+            realm=self._realm,
+            session=self._session,
+            stage=stage,
+            term=self._term,
+            epoch=self._epochs[stage],
+            lease_class=lease_class,
+            record=self._bot.record,
+            from_sample=from_sample,
+        )
+        try:
+            held = await self._broker.take(lease, providers, lambda provider: self._bot.settings(stage, provider))
+        finally:
+            self._epochs[stage] = lease.epoch
+        if self._closed:
+            await self._broker.release(held)
+            raise NoCapacityError(stage, providers, "the session is over")
+        self._keeper.keep(held)
+        self._chains[stage].on_leased(held.provider, asyncio.get_running_loop().time())
+        return held
+
+    def _replace(self, stage: Stage) -> None:
+        if stage not in self._replacing:
+            self._replacing.add(stage)
+            self._spawn(self._find_another(stage), f"replace-{stage_name(stage)}-{self._session}")
+
+    async def _find_another(self, stage: Stage) -> None:
+        """Lease a stage that has no worker, however long it takes: as long as there is hope."""
+        chain, loop = self._chains[stage], asyncio.get_running_loop()
+        tries = 0
+        try:
+            while not self._closed and tries < _TRIES:
+                if (words := chain.hopeless(loop.time())) is not None:
+                    self._user.stage_hopeless(stage, words)
+                await asyncio.sleep(chain.pause_s(loop.time()))
+                try:
+                    held = await self._take(
+                        stage, LeaseClass.LEASE_CLASS_TAKEOVER, self._from_sample(), self._order(stage)
+                    )
+                except LeaseRefusedError as error:
+                    self._user.stage_hopeless(stage, str(error))
+                except (NoCapacityError, LinkDownError) as error:
+                    self._log.warning("no worker to take over yet", stage=stage_name(stage), reason=str(error))
+                else:
+                    self._log.info("stage taken over", stage=stage_name(stage), provider=held.provider)
+                    self._user.stage_leased(held)
+                    return
+                tries += 1
+                await asyncio.sleep(_WAIT_S)
+        finally:
+            self._replacing.discard(stage)
+        if not self._closed:
+            problem = self._broker.problem(stage, self._bot.providers(stage))
+            self._gone(problem or f"The {stage_name(stage)} service is gone. Please call again later.")
+
+    async def _take_back(self, stage: Stage, better: Sequence[str]) -> None:
+        """Go back to a provider that is wanted more, unless somebody has begun to speak meanwhile."""
+        before = self._user.leases.get(stage)
+        try:
+            held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, self._from_sample(), better)
+        except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
+            self._log.info("not to be had yet", stage=stage_name(stage), reason=str(error))
+            return
+        finally:
+            self._replacing.discard(stage)
+        if before is None or self._user.leases.get(stage) != before or not self._user.idle:
+            await self._keeper.give_back(held)
+            if before is not None:
+                self._chains[stage].on_leased(before.provider, asyncio.get_running_loop().time())
+            return
+        self._log.info("stage taken back", stage=stage_name(stage), provider=held.provider)
+        self._user.stage_leased(held)
+        await self._keeper.give_back(before)

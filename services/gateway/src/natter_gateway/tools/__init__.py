@@ -1,0 +1,1 @@
+"""Tools that a reply waits for: which run, which are cancelled, what became of each."""

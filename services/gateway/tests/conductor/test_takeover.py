@@ -1,0 +1,151 @@
+"""Another worker goes on where one failed: nothing lost, nothing twice; what can't be had is told."""
+
+from typing import Any
+
+import pytest
+
+from natter_gateway.conductor.trouble import MOST_TAKEOVERS
+from natter_gateway.leases.board import HeldLease
+from natter_gateway.turns.events import Modality
+from natter_proto import Fault, Header, Reply, ReplyKind, Stage, State, Turn, Voice, Word, pcm_audio
+
+SAMPLES_PER_WORD = 4_800
+TONE = b"\x00\x10\x00\xf0" * 240 * 10
+
+
+def fault(stages: Any, stage: Stage, *, retryable: bool = True, header: Header | None = None) -> Fault:
+    return Fault(
+        header=stages.header() if header is None else header,
+        code="unavailable" if retryable else "unauthorized",
+        stage=stage,
+        provider="local",
+        retryable=retryable,
+        words="It is out of order.",
+    )
+
+
+def lease(stage: Stage, epoch: int = 2) -> HeldLease:
+    return HeldLease("abc", stage, 1, epoch, "w2", "other", "x")
+
+
+def errors(stages: Any) -> list[str]:
+    return [message["data"]["error"] for message in stages.sent if message["type"] == "error"]
+
+
+def say_words(stages: Any, segment: int, words: list[str], *, epoch: int = 1, end: bool = False) -> None:
+    """Voice of whole words, from sample 0 on."""
+    for position, word in enumerate(words):
+        start = position * SAMPLES_PER_WORD
+        spoken = Word(text=word, from_sample=start, to_sample=start + SAMPLES_PER_WORD)
+        audio = pcm_audio(TONE, 24_000, start)
+        stages.conductor.on_voice(Voice(header=stages.header(segment, epoch), audio=audio, words=[spoken]))
+    if end:
+        total = len(words) * SAMPLES_PER_WORD
+        audio = pcm_audio(b"", 24_000, total)
+        audio.end = True
+        stages.conductor.on_voice(Voice(header=stages.header(segment, epoch), audio=audio, total_samples=total))
+
+
+def text_segment(stages: Any, number: int, text: str, epoch: int = 1) -> None:
+    header = stages.header(number, epoch)
+    stages.conductor.on_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_SEGMENT, text=text, spoken=text))
+
+
+@pytest.mark.parametrize("stage", [Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS])
+async def test_a_fault_asks_for_another_worker_and_says_nothing_yet(new_stages: Any, stage: Stage) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    stages.conductor.on_fault(fault(stages, stage))
+    (trouble,) = stages.troubles
+    assert (trouble.stage, trouble.provider, trouble.lasting) == (stage, "local", False)
+    assert errors(stages) == []
+
+
+async def test_a_fault_of_a_dead_attempt_is_nobodys_trouble(new_stages: Any) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    stages.conductor.on_fault(fault(stages, Stage.STAGE_TTS, header=Header(term=1, epoch=1, turn=1, attempt=7)))
+    assert stages.troubles == []
+
+
+@pytest.mark.parametrize("stage", [Stage.STAGE_LLM, Stage.STAGE_TTS])
+async def test_what_nobody_can_serve_is_told_at_once_and_at_every_turn(new_stages: Any, stage: Stage) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    stages.conductor.on_fault(fault(stages, stage, retryable=False))
+    assert stages.troubles[-1].lasting
+    stages.conductor.stage_lost(stage)
+    stages.conductor.stage_hopeless(stage, "Check the key.")
+    assert errors(stages) == ["Check the key."]
+    assert stages.of(State)[-1].attempts == []
+    await stages.speak("hello again")
+    assert errors(stages) == ["Check the key."] * 2
+    stages.conductor.stage_leased(lease(stage, 1))
+    await stages.speak("and now")
+    assert stages.of(State)[-1].attempts != []
+    assert errors(stages) == ["Check the key."] * 2
+
+
+async def test_a_reply_is_taken_over_so_often_and_then_told(new_stages: Any) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    for epoch in range(1, MOST_TAKEOVERS + 2):
+        stages.conductor.on_fault(fault(stages, Stage.STAGE_LLM, header=stages.header(epoch=epoch)))
+        stages.conductor.stage_lost(Stage.STAGE_LLM)
+        stages.conductor.stage_leased(lease(Stage.STAGE_LLM, epoch + 1))
+    assert errors(stages) == ["It is out of order."]
+
+
+async def test_another_model_goes_on_behind_the_segments_that_are_there(new_stages: Any) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    delta = Reply(header=stages.header(), kind=ReplyKind.REPLY_KIND_DELTA, text="One two. Three fo")
+    stages.conductor.on_reply(delta)
+    text_segment(stages, 1, "One two. ")
+    stages.conductor.on_fault(fault(stages, Stage.STAGE_LLM))
+    stages.conductor.stage_lost(Stage.STAGE_LLM)
+    stages.conductor.stage_leased(lease(Stage.STAGE_LLM))
+    turn = stages.of(Turn)[-1]
+    assert [(piece.segment, piece.text) for piece in turn.reply_so_far] == [(1, "One two. ")]
+    assert (turn.header.turn, turn.header.attempt, turn.segments_kept) == (1, 1, 1)
+    # What the old one still says is not taken, what the page has already is not shown again.
+    text_segment(stages, 2, "Old.")
+    header = stages.header(epoch=2)
+    stages.conductor.on_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_DELTA, text="Three four."))
+    text_segment(stages, 2, "Three four.", epoch=2)
+    shown = "".join(message["data"]["text"] for message in stages.sent if message["type"] == "bot-llm-text")
+    assert shown == "One two. Three four."
+
+
+async def test_another_voice_says_the_rest_and_no_word_twice(new_stages: Any) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    text_segment(stages, 1, "One two three four.")
+    text_segment(stages, 2, "Five.")
+    stages.end_reply(2)
+    say_words(stages, 1, ["One", "two"])
+    stages.play(100)
+    stages.conductor.on_fault(fault(stages, Stage.STAGE_TTS))
+    stages.conductor.stage_lost(Stage.STAGE_TTS)
+    before = len(stages.sink.frames)
+    stages.conductor.stage_leased(lease(Stage.STAGE_TTS))
+    sent = [frame for frame in stages.sink.frames[before:] if isinstance(frame, Reply)]
+    assert [(frame.header.segment, frame.spoken) for frame in sent] == [(1, "three four."), (2, "Five."), (0, "")]
+    assert stages.of(State)[-1].attempts[0].segments_voiced == 0
+    say_words(stages, 1, ["three", "four."], epoch=2, end=True)
+    say_words(stages, 2, ["Five."], epoch=2, end=True)
+    stages.play(2_000)
+    assert stages.conductor.context.utterances[-1].text == "One two three four. Five."
+    played = sum(frame["data"]["text"].count("two") for frame in stages.sent if frame["type"] == "bot-tts-text")
+    assert played == 1
+    assert stages.conductor.playout.counters.frames == 5 * SAMPLES_PER_WORD // 480
+
+
+async def test_a_text_reply_does_not_care_for_the_voice(new_stages: Any) -> None:
+    stages = new_stages()
+    stages.conductor.typed("hi", Modality.TEXT, run_immediately=True)
+    stages.conductor.stage_lost(Stage.STAGE_TTS)
+    stages.conductor.stage_hopeless(Stage.STAGE_TTS, "No voice.")
+    text_segment(stages, 1, "Hello.")
+    stages.end_reply(1)
+    assert stages.conductor.context.utterances[-1].text == "Hello."
