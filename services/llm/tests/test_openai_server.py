@@ -248,6 +248,7 @@ async def test_a_context_that_is_too_long_is_told_apart(answer: Answer) -> None:
         (refuses(401, message=f"Incorrect API key provided: {KEY}"), Trouble.UNAUTHORIZED, False),
         (refuses(422, message=f"bad request: {{'input': '{ASK.content}'}}"), Trouble.BAD_SETTINGS, False),
         (refuses(400, message=f"can't do {ASK.content}"), Trouble.BAD_SETTINGS, False),
+        (refuses(400, message=["no"], type={"a": 1}, code=[2], param=[3]), Trouble.BAD_SETTINGS, False),
         (refuses(503, message="Overloaded"), Trouble.UNAVAILABLE, True),
         (says({"error": {"message": "Overloaded", "code": 503}}), Trouble.UNAVAILABLE, True),
         (says({"error": {"message": "Slow down", "code": "rate_limit_exceeded"}}), Trouble.RATE_LIMITED, True),

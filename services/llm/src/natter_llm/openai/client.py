@@ -175,18 +175,16 @@ class ChatClient:
         except ValidationError as error:
             words = f"{self.vendor} serves no list of models: OPENAI_BASE_URL has to end with its path, …/v1."
             raise LlmError(Trouble.MALFORMED, words) from error
+        self._served_model = self._served_model or (models[0].id if models else "")
         return [model.id for model in models]
 
     async def default_model(self) -> str:
         """What serves those that name no model: a constant at OpenAI, elsewhere the first that is listed."""
         if self.official:
             return DEFAULT_MODEL
-        if not self._served_model:
-            models = await self.list_models()
-            if not models:
-                words = f"{self.vendor} lists no model: name one in the bot."
-                raise LlmError(Trouble.BAD_SETTINGS, words, retryable=False)
-            self._served_model = models[0]
+        if not self._served_model and not await self.list_models():
+            words = f"{self.vendor} lists no model: name one in the bot."
+            raise LlmError(Trouble.BAD_SETTINGS, words, retryable=False)
         return self._served_model
 
     async def warm(self) -> None:
@@ -197,12 +195,10 @@ class ChatClient:
             return
         self._warm_at = now
         try:
-            models = await self.list_models()
+            await self.list_models()
         except LlmError:
             self._warm_at = float("-inf")
             raise
-        if models and not self.official:
-            self._served_model = self._served_model or models[0]
 
     async def open(self, request: LlmRequest, due: float) -> ChatStream:
         """Ask; returns when the server has begun to answer.

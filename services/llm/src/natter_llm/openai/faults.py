@@ -54,7 +54,9 @@ def fault_of(error: Exception, vendor: str, *, begun: bool, said: Iterable[str] 
 def says_too_long(error: openai.APIError) -> bool:
     """Does the prompt not fit the model's window?"""
     words = message_of(error).lower()
-    return error.code in _TOO_LONG or error.type in _TOO_LONG or any(mark in words for mark in _TOO_LONG_WORDS)
+    # What stands there is the server's: it may be no text.
+    named = {str(error.code), str(error.type)}
+    return not named.isdisjoint(_TOO_LONG) or any(mark in words for mark in _TOO_LONG_WORDS)
 
 
 def message_of(error: openai.APIError) -> str:
