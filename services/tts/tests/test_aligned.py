@@ -49,9 +49,9 @@ def test_all_words_once_with_true_times_however_it_is_cut_into_messages(cuts: li
     segment = AlignedSegment(text, text)
     chunks: list[VoiceChunk] = []
     for pcm, characters in messages(text + " ", cuts):
-        assert not segment.whole
+        assert not segment.sounded_out
         chunks += segment.feed(pcm, characters)
-        if segment.whole:
+        if segment.sounded_out:
             break
     assert segment.whole
     chunks += segment.finish()

@@ -74,6 +74,12 @@ class AlignedSegment:
         return self._matched and self._letters == len(self._expected) and self._complete_words() == len(self._ends)
 
     @property
+    def sounded_out(self) -> bool:
+        """`whole`, and what follows the last letter (a full stop, in which the voice dies away) has come too."""
+        characters = sum(not character.isspace() for character, _, _ in self._characters)
+        return self.whole and characters >= sum(not character.isspace() for character in self._spoken)
+
+    @property
     def received_samples(self) -> int:
         """How much audio has come."""
         return len(self._audio)

@@ -30,6 +30,8 @@ FIRST_AUDIO_S: Final = 1.0
 NEXT_AUDIO_S: Final = 0.7
 # Where letters do not tell the end: so much silence asks for it, by closing the context.
 QUIET_S: Final = 0.3
+# For what follows the last letter.
+TAIL_S: Final = 0.15
 # In a probe: a wrong key is told within some 100 ms of the first message.
 _PROBE_ANSWER_S: Final = 1.5
 
@@ -110,7 +112,7 @@ class ElevenLabsStream:
             done = False
             try:
                 context.say(spoken)
-                while not segment.whole and (piece := await _next(context, segment)) is not None:
+                while not segment.sounded_out and (piece := await _next(context, segment)) is not None:
                     for chunk in segment.feed(piece.pcm, piece.characters):
                         yield chunk
                 done = True
@@ -163,13 +165,15 @@ async def _next(context: VoiceContext, segment: AlignedSegment) -> VoicePiece | 
         sure = segment.matched or context.closing
         within_s = FIRST_AUDIO_S if not segment.received_samples else NEXT_AUDIO_S if sure else QUIET_S
         try:
-            piece = await context.next(within_s)
+            piece = await context.next(TAIL_S if segment.whole else within_s)
         except TimeoutError as error:
+            if segment.whole:
+                return None
             if not sure:
                 context.close()
                 continue
             context.doubt()
             raise TtsError(Trouble.STALLED, f"{VENDOR} makes no voice for {within_s:g} s.") from error
-        if piece is None and segment.matched:
+        if piece is None and segment.matched and not segment.whole:
             raise TtsError(Trouble.CUT_OFF, f"{VENDOR} ended the voice in the middle.")
         return piece

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from elevenlabs.types import (
     CloseContext,
     CloseSocket,
+    FinalOutputMulti,
     InitializeConnectionMulti,
     RealtimeVoiceSettings,
     SendTextMulti,
@@ -126,7 +127,9 @@ def socket_url(base_url: str, line: VoiceLine) -> str:
 
 def open_message(context: str, speed: float) -> str:
     """Opens a context; ``speed`` is brought to what the vendor takes."""
-    settings = None if speed == 1.0 else RealtimeVoiceSettings(speed=min(max(speed, SLOWEST), FASTEST))
+    if speed == 1.0:
+        return _json(InitializeConnectionMulti(context_id=context))
+    settings = RealtimeVoiceSettings(speed=min(max(speed, SLOWEST), FASTEST))
     return _json(InitializeConnectionMulti(context_id=context, voice_settings=settings))
 
 
@@ -152,12 +155,13 @@ def parse(message: str | bytes) -> VoicePiece | ContextEnded | Complaint | None:
         if isinstance(content, dict) and ("error" in content or ("message" in content and "audio" not in content)):
             fields = cast("dict[str, Any]", content)
             return Complaint(str(fields.get("error") or ""), str(fields.get("message") or ""))
+        # The SDK's type of all messages spells it otherwise than its type of the last one, and the service.
+        if isinstance(content, dict) and (content.get("isFinal") or content.get("is_final")):
+            return ContextEnded(FinalOutputMulti.model_validate(content).context_id or "")
         parsed = WebsocketTtsServerMessageMulti.model_validate(content)
         pcm = base64.b64decode(parsed.audio or "", validate=True)
     except (ValueError, TypeError, binascii.Error, ValidationError) as error:
         raise TtsError(Trouble.MALFORMED, f"{VENDOR} sent a message that is none ({type(error).__name__}).") from error
-    if parsed.is_final:
-        return ContextEnded(parsed.context_id or "")
     if parsed.audio is None and parsed.alignment is None and parsed.normalized_alignment is None:
         return None
     return VoicePiece(parsed.context_id or "", pcm[: len(pcm) & ~1], _characters(parsed))

@@ -40,7 +40,10 @@ class _Line:
 
 
 class SpeechSchedule:
-    """Segments in, the next one to speak out: of living attempts, as far as granted, the committed attempt first."""
+    """Segments in, the next one to speak out: of living attempts, as far as granted, the committed attempt first.
+
+    Segments are spoken in their order, each once.
+    """
 
     def __init__(self) -> None:
         self._attempts: dict[AttemptKey, Attempt] = {}
@@ -50,7 +53,11 @@ class SpeechSchedule:
         """Take over a newer state; segments of attempts that it does not name are forgotten."""
         attempts = () if state.ended else state.attempts
         self._attempts = {(attempt.turn, attempt.attempt): attempt for attempt in attempts}
-        self._lines = {key: self._lines.get(key) or _Line() for key in self._attempts}
+        # Behind what has its voice already: another worker made it.
+        self._lines = {
+            key: self._lines.get(key) or _Line(taken=attempt.segments_voiced)
+            for key, attempt in self._attempts.items()
+        }
 
     def living(self, key: AttemptKey) -> bool:
         return key in self._attempts
@@ -87,8 +94,8 @@ class SpeechSchedule:
             attempt, line = self._attempts[key], self._lines[key]
             if not line.waiting or attempt.modality == Modality.MODALITY_TEXT:
                 continue
-            number = min(line.waiting)
-            if number <= attempt.segments_granted:
+            number = line.taken + 1
+            if number in line.waiting and number <= attempt.segments_granted:
                 line.taken = number
                 return line.waiting.pop(number)
         return None
