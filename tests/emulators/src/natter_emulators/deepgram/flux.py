@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from natter_emulators.deepgram.listen import BadQueryError, Message, number
+from natter_emulators.deepgram.listen import BadQueryError, Message, number, within
 from natter_emulators.hearing import Hearing, text_of
 from natter_emulators.marks import HeardWord
 
@@ -67,20 +67,10 @@ class FluxOptions:
         changes: dict[str, Any] = {}
         for name, least, most in (("eager_eot_threshold", 0.3, 0.9), ("eot_threshold", 0.5, 1.0)):
             if (given := thresholds.get(name)) is not None:
-                changes[name] = _within(given, least, most, name)
+                changes[name] = within(given, least, most, name)
         if (given := thresholds.get("eot_timeout_ms")) is not None:
-            changes["eot_timeout_ms"] = int(_within(given, 500, 10_000, "eot_timeout_ms"))
+            changes["eot_timeout_ms"] = int(within(given, 500, 10_000, "eot_timeout_ms"))
         return replace(self, **changes)
-
-
-def _within(given: Any, least: float, most: float, name: str) -> float:
-    try:
-        value = float(given)
-    except (TypeError, ValueError):
-        value = -1.0
-    if not least <= value <= most:
-        raise BadQueryError(f"Bad Request: {name} has to be between {least:g} and {most:g}.")
-    return value
 
 
 class _Turn(enum.Enum):

@@ -84,6 +84,17 @@ def number(text: str, name: str) -> int:
     return int(text)
 
 
+def within(given: Any, least: float, most: float, name: str) -> float:
+    """A number of a query or a message, or the service's complaint about it."""
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = -1.0
+    if not least <= value <= most:
+        raise BadQueryError(f"Bad Request: {name} has to be between {least:g} and {most:g}.")
+    return value
+
+
 @dataclass
 class Listen:
     """One stream: what has been heard since the last final, and the rules by which it is told.

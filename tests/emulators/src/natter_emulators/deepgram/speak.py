@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from natter_emulators.deepgram.listen import BadQueryError, number
+from natter_emulators.deepgram.listen import BadQueryError, number, within
 from natter_emulators.emulator import Context
 from natter_emulators.script import Part
 from natter_emulators.server import Connection, ConnectionOverError
@@ -35,6 +35,7 @@ class SpeakOptions:
 
     model: str = "aura-2-thalia-en"
     rate_hz: int = 24_000
+    speed: float = 1.0
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> SpeakOptions:
@@ -48,7 +49,8 @@ class SpeakOptions:
             raise BadQueryError("Bad Request: unsupported sample_rate for linear16.")
         if rate_hz % 1000 or rate_hz < 16_000:
             raise BadQueryError("Bad Request: the emulator cannot mark words at this sample_rate.")
-        return cls(query.get("model", "aura-asteria-en"), rate_hz)
+        speed = within(query.get("speed", "1"), 0.7, 1.5, "speed")
+        return cls(query.get("model", "aura-asteria-en"), rate_hz, speed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class SpeakConnection:
             if job.message is not None:
                 await self._connection.send(job.message)
                 continue
-            async with aclosing(self._voice.pieces(self._voice.speech(job.text))) as pieces:
+            async with aclosing(self._voice.pieces(self._voice.speech(job.text, speed=self._options.speed))) as pieces:
                 async for piece in pieces:
                     if job.generation != self._generation:
                         break
