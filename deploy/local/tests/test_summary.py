@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from natter_local.summary import StageLine, advice, default_bot, problems
+from natter_local.summary import StageLine, advice, default_bot, problems, uses_keys
 
 
 def test_the_default_bots_stages_with_their_limits() -> None:
@@ -49,6 +49,12 @@ def test_problems_are_told_once_with_the_stages_that_have_them() -> None:
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b"null", b'{"problems": null}', b'{"problems": ["x"]}'])
 def test_a_worker_that_says_nothing_of_problems(answer: bytes) -> None:
     assert problems([("stt", answer)]) == []
+
+
+def test_a_provider_beside_the_built_in_one_is_seen() -> None:
+    built_in = ("stt", health(providers={"local": "Moonshine"}))
+    assert not uses_keys([built_in, ("gateway", b"nonsense")])
+    assert uses_keys([built_in, ("tts", health(providers={"deepgram": "Aura", "local": "Hibari"}))])
 
 
 def test_keys_are_advised_only_where_none_is_in_use() -> None:

@@ -18,13 +18,15 @@ from natter_local.console import Console
 from natter_local.ports import NoPortError, is_free, next_free
 from natter_local.ready import http_get
 from natter_local.settings import DEFAULT_PORT, LocalSettings, project_root, read_settings
-from natter_local.summary import advice, default_bot, problems
+from natter_local.summary import advice, default_bot, problems, uses_keys
 from natter_local.system import GATEWAY, NATS, SERVICES, LocalOptions, LocalSystem, StartError
 
 _FAILED: Final = 1
 _KILLED: Final = 130
 _STILL_WAITING_S: Final = 10.0
 _STOP_GRACE_S: Final = 5.0
+_FIRST_PROBE_S: Final = 1.5
+"""Workers look whether a provider's key is good once they are up, and are told within this time mostly."""
 _HELP: Final = """\
 Runs Natter on this machine: the broker and one each of gateway, vad, stt, llm and tts. What dies is started again;
 Ctrl-C stops all of it, a second Ctrl-C at once."""
@@ -179,7 +181,11 @@ async def _report(system: LocalSystem, console: Console) -> None:
 
 async def _welcome(system: LocalSystem, console: Console) -> str:
     lines = ["", f"  Natter is up: {console.bold(system.url)}", ""]
-    found = problems(await _healths(system))
+    healths = await _healths(system)
+    if uses_keys(healths):
+        await asyncio.sleep(_FIRST_PROBE_S)
+        healths = await _healths(system)
+    found = problems(healths)
     with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
         _, answer = await http_get(f"{system.url}/api/bots")
         name, stages = default_bot(answer)

@@ -44,15 +44,16 @@ def problems(answers: Iterable[tuple[str, bytes]]) -> list[str]:
     """What is wrong with providers, one a line, from the stages' answers of `/health`. Each problem is told once."""
     stages_of: dict[str, list[str]] = {}
     for stage, answer in answers:
-        try:
-            content = json.loads(answer)
-        except ValueError:
-            continue
-        for words in _fields(_fields(content).get("problems")).values():
+        for words in _fields(_content(answer).get("problems")).values():
             stages = stages_of.setdefault(" ".join(str(words).split()), [])
             if stage not in stages:
                 stages.append(stage)
     return [f"{', '.join(stages)}: {words}" for words, stages in stages_of.items()]
+
+
+def uses_keys(answers: Iterable[tuple[str, bytes]]) -> bool:
+    """Whether a worker has a provider beside the built-in one."""
+    return any(set(_fields(_content(answer).get("providers"))) - {"local"} for _, answer in answers)
 
 
 def advice(stages: Iterable[StageLine], problems_found: Sequence[str]) -> Sequence[str]:
@@ -66,6 +67,13 @@ def _stage_line(stage: str, fields: dict[str, Any]) -> StageLine:
         return StageLine(stage, "", str(fields.get("detail") or "nobody serves this now"), "")
     name = str(provider)
     return StageLine(stage, name, str(fields.get("detail") or name), _LIMITS.get((stage, name), ""))
+
+
+def _content(answer: bytes) -> dict[str, Any]:
+    try:
+        return _fields(json.loads(answer))
+    except ValueError:
+        return {}
 
 
 def _fields(value: Any) -> dict[str, Any]:
