@@ -2,14 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog import get_logger
 
+from natter_common.worker import StageDefinition
 from natter_llm.local import LocalProvider
 from natter_llm.main import define
-from natter_llm.provider import Delta, End, LlmError, LlmEvent, LlmRequest, ToolCall, ToolCalls, Usage
+from natter_llm.provider import Delta, End, LlmError, LlmEvent, LlmProvider, LlmRequest, ToolCall, ToolCalls, Usage
+from natter_llm.tools.toolkit import ToolKit
 from natter_proto import (
     Attempt,
     EndReason,
@@ -26,6 +29,11 @@ from natter_proto import (
 from natter_testing.stage_harness import StageHarness, new_lease, stage_under_test
 
 TRACE = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
+
+
+def serving(providers: Mapping[str, LlmProvider]) -> StageDefinition:
+    """The stage with these providers, and no environment for tools."""
+    return define(providers, ToolKit({}, get_logger()))
 
 
 class ScriptedProvider:
@@ -90,7 +98,7 @@ def is_end(reply: Reply) -> bool:
 
 async def test_deltas_segments_and_an_end(nats_url: str, realm: str) -> None:
     provider = ScriptedProvider("Well hello", " there, my", " friend. How", " are you?")
-    async with stage_under_test(define({"scripted": provider}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"scripted": provider}), nats_url, realm) as stage:
         await begin(stage, "scripted", '{"temperature": 0.3, "max_tokens": 50, "prompt": "Be brief."}')
         end = await stage.wait_for(Reply, is_end)
         deltas = kinds(stage, ReplyKind.REPLY_KIND_DELTA)
@@ -113,7 +121,7 @@ async def test_deltas_segments_and_an_end(nats_url: str, realm: str) -> None:
 
 async def test_an_attempt_that_the_state_no_longer_names_is_stopped(nats_url: str, realm: str) -> None:
     provider = ScriptedProvider("Hello", "hang")
-    async with stage_under_test(define({"scripted": provider}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"scripted": provider}), nats_url, realm) as stage:
         await begin(stage, "scripted")
         await stage.wait_for(Reply)
         await stage.send_state([Attempt(turn=1, attempt=2)])
@@ -124,7 +132,7 @@ async def test_an_attempt_that_the_state_no_longer_names_is_stopped(nats_url: st
 
 async def test_a_turn_that_the_state_does_not_name_is_not_answered(nats_url: str, realm: str) -> None:
     provider = ScriptedProvider("Hello")
-    async with stage_under_test(define({"scripted": provider}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"scripted": provider}), nats_url, realm) as stage:
         await begin(stage, "scripted")
         await stage.wait_for(Reply, is_end)
         await stage.send_turn(Turn(header=stage.header(2, 1), text="Dead"))
@@ -136,7 +144,7 @@ async def test_a_turn_that_the_state_does_not_name_is_not_answered(nats_url: str
 
 async def test_two_attempts_run_at_once(nats_url: str, realm: str) -> None:
     provider = ScriptedProvider("Hello", "hang")
-    async with stage_under_test(define({"scripted": provider}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"scripted": provider}), nats_url, realm) as stage:
         await begin(stage, "scripted")
         await stage.wait_for(Reply)
         await stage.send_state([Attempt(turn=1, attempt=1, committed=True), Attempt(turn=2, attempt=1)])
@@ -146,7 +154,7 @@ async def test_two_attempts_run_at_once(nats_url: str, realm: str) -> None:
 
 
 async def test_a_failure_is_said(nats_url: str, realm: str) -> None:
-    async with stage_under_test(define({"scripted": ScriptedProvider("Hello", "fail")}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"scripted": ScriptedProvider("Hello", "fail")}), nats_url, realm) as stage:
         await begin(stage, "scripted")
         fault = await stage.wait_for(Fault)
         assert (fault.code, fault.retryable, fault.header.turn, fault.header.attempt) == ("broken", True, 1, 1)
@@ -154,7 +162,7 @@ async def test_a_failure_is_said(nats_url: str, realm: str) -> None:
 
 
 async def test_tool_calls_are_passed_on(nats_url: str, realm: str) -> None:
-    async with stage_under_test(define({"scripted": ScriptedProvider("tool")}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"scripted": ScriptedProvider("tool")}), nats_url, realm) as stage:
         await begin(stage, "scripted")
         end = await stage.wait_for(Reply, is_end)
         assert end.reason == EndReason.END_REASON_TOOL_CALLS
@@ -165,7 +173,7 @@ async def test_tool_calls_are_passed_on(nats_url: str, realm: str) -> None:
 async def test_a_takeover_goes_on_with_the_next_number(nats_url: str, realm: str) -> None:
     provider = ScriptedProvider("It is a big city. ", "Bye.")
     kept = [Segment(segment=1, text="The capital is Paris. ", spoken="The capital is Paris.")]
-    async with stage_under_test(define({"scripted": provider}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"scripted": provider}), nats_url, realm) as stage:
         await begin(stage, "scripted", reply_so_far=kept)
         end = await stage.wait_for(Reply, is_end)
         assert [reply.header.segment for reply in kinds(stage, ReplyKind.REPLY_KIND_SEGMENT)] == [2, 3]
@@ -174,7 +182,7 @@ async def test_a_takeover_goes_on_with_the_next_number(nats_url: str, realm: str
 
 
 async def test_the_built_in_model_answers(nats_url: str, realm: str, local_model: LocalProvider) -> None:
-    async with stage_under_test(define({"local": local_model}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"local": local_model}), nats_url, realm) as stage:
         await begin(stage, "local", json.dumps({"temperature": 0}))
         await stage.wait_for(Reply, is_end)
         segments = kinds(stage, ReplyKind.REPLY_KIND_SEGMENT)
@@ -183,6 +191,6 @@ async def test_the_built_in_model_answers(nats_url: str, realm: str, local_model
 
 @pytest.mark.parametrize("settings", ['{"temperature": 9}', '{"max_tokens": 0}', "no json"])
 async def test_settings_that_can_not_be_are_refused(nats_url: str, realm: str, settings: str) -> None:
-    async with stage_under_test(define({"scripted": ScriptedProvider()}), nats_url, realm) as stage:
+    async with stage_under_test(serving({"scripted": ScriptedProvider()}), nats_url, realm) as stage:
         answer = await stage.lease(new_lease(Stage.STAGE_LLM, "scripted", settings))
         assert (answer.ok, answer.code) == (False, "bad_settings")

@@ -2,14 +2,24 @@
 
 import asyncio
 import json
-
-from prometheus_client import CollectorRegistry
+from collections.abc import Mapping
 
 from natter_emulators.server import Exchange, Router, serve
+from prometheus_client import CollectorRegistry
+from structlog import get_logger
+
+from natter_common.worker import StageDefinition
 from natter_llm.main import define
 from natter_llm.openai.provider import OpenAiProvider, OpenAiSettings
+from natter_llm.provider import LlmProvider
+from natter_llm.tools.toolkit import ToolKit
 from natter_proto import Attempt, EndReason, Fault, Message, Reply, ReplyKind, Role, Stage, Turn
 from natter_testing.stage_harness import StageHarness, new_lease, stage_under_test
+
+
+def serving(providers: Mapping[str, LlmProvider]) -> StageDefinition:
+    """The stage with these providers, and no environment for tools."""
+    return define(providers, ToolKit({}, get_logger()))
 
 
 class Server:
@@ -66,7 +76,7 @@ async def test_a_turn(nats_url: str, realm: str) -> None:
     server = Server("Well hello", " there, my", " friend. How", " are you?")
     async with serve(server.router()) as port:
         provider = await provider_at(port)
-        async with stage_under_test(define({"openai": provider}), nats_url, realm) as stage:
+        async with stage_under_test(serving({"openai": provider}), nats_url, realm) as stage:
             await begin(stage)
             end = await stage.wait_for(Reply, lambda reply: reply.kind == ReplyKind.REPLY_KIND_END)
             segments = [reply.text for reply in stage.of(Reply) if reply.kind == ReplyKind.REPLY_KIND_SEGMENT]
@@ -79,7 +89,7 @@ async def test_an_attempt_that_is_dead_ends_at_the_server(nats_url: str, realm: 
     server = Server("Well hello", hangs=True)
     async with serve(server.router()) as port:
         provider = await provider_at(port)
-        async with stage_under_test(define({"openai": provider}), nats_url, realm) as stage:
+        async with stage_under_test(serving({"openai": provider}), nats_url, realm) as stage:
             await begin(stage)
             await stage.wait_for(Reply)
             await stage.send_state([Attempt(turn=1, attempt=2)])
@@ -91,7 +101,7 @@ async def test_an_attempt_that_is_dead_ends_at_the_server(nats_url: str, realm: 
 async def test_a_fault_says_what_to_do(nats_url: str, realm: str) -> None:
     async with serve(Server(status=401).router()) as port:
         provider = await provider_at(port)
-        async with stage_under_test(define({"openai": provider}), nats_url, realm) as stage:
+        async with stage_under_test(serving({"openai": provider}), nats_url, realm) as stage:
             await begin(stage)
             fault = await stage.wait_for(Fault)
     assert (fault.code, fault.retryable, fault.provider) == ("unauthorized", False, "openai")

@@ -7,9 +7,13 @@ from typing import Final
 from natter_llm.lease_settings import LlmLeaseSettings
 from natter_llm.provider import ChatMessage, LlmRequest, ToolCall
 from natter_llm.provider import Role as ChatRole
-from natter_proto import Message, Modality, Role, Turn
+from natter_proto import Message, Modality, Role, Summarize, Turn
 from natter_proto import ToolCall as ToolCallFrame
 
+_SUM_UP: Final = (
+    "Sum up this phone call in a few plain sentences for the assistant that goes on with it: who the caller is, what "
+    "they want, what was agreed, names, numbers and dates. Nothing else."
+)
 _ROLES: Final[dict[int, ChatRole]] = {
     Role.ROLE_SYSTEM: "system",
     Role.ROLE_USER: "user",
@@ -23,7 +27,14 @@ def request_of(turn: Turn, settings: LlmLeaseSettings) -> LlmRequest:
     messages = [_message(message) for message in turn.context]
     if turn.text:
         messages.append(ChatMessage("user", turn.text))
-    messages += [ChatMessage("tool", result.result, tool_call_id=result.id) for result in turn.tool_results]
+    results = {result.id: result.result for result in turn.tool_results}
+    for step in turn.steps:
+        messages.append(_message(step))
+        # A call without a result is refused by models: there is always something to say of it.
+        messages += [
+            ChatMessage("tool", results.get(call.id, "Nothing is known of it."), tool_call_id=call.id)
+            for call in step.tool_calls
+        ]
     return LlmRequest(
         session=turn.header.session,
         messages=tuple(messages),
@@ -32,12 +43,39 @@ def request_of(turn: Turn, settings: LlmLeaseSettings) -> LlmRequest:
         max_sentences=settings.max_sentences or 0,
         temperature=settings.temperature,
         spoken=turn.modality != Modality.MODALITY_TEXT,
+        model=settings.model,
+        tools=tuple(tool.for_model() for tool in settings.tools),
     )
 
 
 def segments_kept(turn: Turn) -> int:
     """The number of the last segment that was made already."""
-    return max((segment.segment for segment in turn.reply_so_far), default=0)
+    return max((segment.segment for segment in turn.reply_so_far), default=turn.segments_kept)
+
+
+def summary_request(request: Summarize, settings: LlmLeaseSettings) -> LlmRequest:
+    """The request that sums up old turns: they as one text, so that no model takes them for its own conversation."""
+    lines = [_line(message) for message in request.context]
+    return LlmRequest(
+        session=request.header.session,
+        messages=(ChatMessage("system", _SUM_UP), ChatMessage("user", "\n".join(line for line in lines if line))),
+        max_tokens=request.max_tokens,
+        temperature=settings.temperature,
+        spoken=False,
+        model=settings.model,
+    )
+
+
+def _line(message: Message) -> str:
+    match _ROLES.get(message.role, "user"):
+        case "system":
+            return f"Before: {message.content}"
+        case "tool":
+            return f"Found: {message.content}"
+        case "assistant":
+            return f"Assistant: {message.content}" if message.content else ""
+        case _:
+            return f"Caller: {message.content}"
 
 
 def _message(message: Message) -> ChatMessage:

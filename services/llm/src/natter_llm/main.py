@@ -11,6 +11,7 @@ from natter_common.settings import WorkerSettings
 from natter_common.worker import Input, Outlet, StageDefinition, run_worker
 from natter_llm.provider import ENTRY_POINT_GROUP, LlmProvider
 from natter_llm.session import LlmSession
+from natter_llm.tools.toolkit import ToolKit, tool_environment
 from natter_proto import Lease, Stage
 
 # Twice the prompt caches that the built-in model keeps: of callers in conversation few wait for a reply at once.
@@ -25,14 +26,19 @@ class LlmSettings(WorkerSettings):
 
 async def load(service: Service) -> StageDefinition:
     """Load every provider that can be had; the built-in one loads its model."""
-    return define(await load_all(installed(ENTRY_POINT_GROUP, LlmProvider), service.metrics.registry, service.log))
+    providers = await load_all(installed(ENTRY_POINT_GROUP, LlmProvider), service.metrics.registry, service.log)
+    return define(providers, ToolKit(tool_environment(), service.log, service.version))
 
 
-def define(providers: Mapping[str, LlmProvider]) -> StageDefinition:
+def define(providers: Mapping[str, LlmProvider], toolkit: ToolKit) -> StageDefinition:
     """The stage as the worker serves it, with providers that are started."""
 
     def open_session(lease: Lease, outlet: Outlet) -> LlmSession:
-        return LlmSession(lease, outlet, providers[lease.provider])
+        return LlmSession(lease, outlet, providers[lease.provider], toolkit)
+
+    async def close() -> None:
+        await toolkit.close()
+        await close_all(providers)
 
     details = {name: provider.describe() for name, provider in providers.items()}
 
@@ -42,7 +48,7 @@ def define(providers: Mapping[str, LlmProvider]) -> StageDefinition:
         details,
         open_session,
         watched=providers,
-        close=lambda: close_all(providers),
+        close=close,
     )
 
 

@@ -9,11 +9,28 @@ from typing import Final
 
 from natter_common.trace import trace_id_of
 from natter_common.worker import Outlet, Reached, StageSession
-from natter_llm.context import request_of, segments_kept
+from natter_llm.context import request_of, segments_kept, summary_request
 from natter_llm.lease_settings import parse_settings
 from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmProvider, LlmRequest, ToolCalls
 from natter_llm.segmenter import Segment, Segmenter
-from natter_proto import EndReason, Fault, Header, Lease, Reply, ReplyKind, Stage, State, Turn
+from natter_llm.tools.desk import ToolDesk
+from natter_llm.tools.toolkit import ToolKit
+from natter_proto import (
+    CancelTool,
+    EndReason,
+    Fault,
+    Header,
+    Lease,
+    Reply,
+    ReplyKind,
+    Stage,
+    State,
+    Summarize,
+    Tool,
+    ToolResult,
+    Turn,
+    WorkerAnswer,
+)
 from natter_proto import ToolCall as ToolCallFrame
 from natter_proto import Usage as UsageFrame
 
@@ -24,20 +41,25 @@ _REASONS: Final = {
     "filtered": EndReason.END_REASON_FILTERED,
 }
 
-_Key = tuple[int, int]
+_SUMMARY_DEADLINE_S: Final = 25.0
+_Attempt = tuple[int, int]
+_Key = tuple[int, int, int]
+"""Turn, attempt and step: an attempt goes on with another generation behind its tools."""
 _Note = Callable[[int, int, int], None]
 
 
 class LlmSession(StageSession):
     """Runs the attempts that the newest state names, one task each; the task of any other is cancelled at once."""
 
-    def __init__(self, lease: Lease, outlet: Outlet, provider: LlmProvider) -> None:
+    def __init__(self, lease: Lease, outlet: Outlet, provider: LlmProvider, toolkit: ToolKit) -> None:
         self._settings = parse_settings(lease.settings)
+        self._runner = toolkit.runner(self._settings.tools, outlet.ask_tool)
+        self._desk: ToolDesk | None = None
         self._session = lease.session
         self._outlet = outlet
         self._provider = provider
-        self._living: set[_Key] = set()
-        # Attempts begun; those that are dead are forgotten, so there are two at most.
+        self._living: set[_Attempt] = set()
+        # Generations begun; those of dead attempts are forgotten.
         self._turns: dict[_Key, Turn] = {}
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -45,39 +67,71 @@ class LlmSession(StageSession):
 
     async def on_state(self, state: State) -> None:
         self._living = set() if state.ended else {(attempt.turn, attempt.attempt) for attempt in state.attempts}
-        for key in [key for key in self._turns if key not in self._living]:
+        for key in [key for key in self._turns if key[:2] not in self._living]:
             del self._turns[key]
             if (task := self._tasks.pop(key, None)) is not None:
                 task.cancel()
 
     async def on_turn(self, turn: Turn) -> None:
-        key = (turn.header.turn, turn.header.attempt)
+        key = (turn.header.turn, turn.header.attempt, turn.step)
         if turn.verbatim or key in self._turns:
             return
-        if key not in self._living:
+        if key[:2] not in self._living:
             self._outlet.metrics.drop("turn", "dead_attempt")
             return
         self._turns[key] = turn
         self._wake.set()
 
+    def on_tool(self, tool: Tool) -> WorkerAnswer:
+        if self._desk is None:
+            return WorkerAnswer(ok=False, code="not_ready", words="the session has not begun")
+        return self._desk.order(tool)
+
+    def on_cancel_tool(self, cancel: CancelTool) -> WorkerAnswer:
+        return WorkerAnswer(ok=True) if self._desk is None else self._desk.cancel(cancel.id)
+
+    async def summarize(self, request: Summarize) -> WorkerAnswer:
+        text = ""
+        try:
+            async with asyncio.timeout(_SUMMARY_DEADLINE_S):
+                async with aclosing(self._provider.generate(summary_request(request, self._settings))) as events:
+                    async for event in events:
+                        if isinstance(event, Delta):
+                            text += event.text
+        except (LlmError, TimeoutError) as error:
+            return WorkerAnswer(ok=False, code="failed", words=str(error) or "it took too long")
+        return WorkerAnswer(ok=True, text=text)
+
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            if self._settings.prompt:
-                group.create_task(self._warm(self._settings.prompt), name="llm-warm")
-            while True:
-                for key, turn in self._turns.items():
-                    if key not in self._tasks:
-                        name = f"llm-{key[0]}.{key[1]}"
-                        self._tasks[key] = group.create_task(self._answer(turn), name=name)
-                self._wake.clear()
-                await self._wake.wait()
+        for problem in self._runner.problems():
+            self._outlet.log.warning("tool can't run", reason=problem)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._desk = ToolDesk(self._runner, self._report_tool, group, self._outlet.log)
+                if self._settings.prompt:
+                    group.create_task(self._warm(self._settings.prompt), name="llm-warm")
+                while True:
+                    for key, turn in self._turns.items():
+                        if key not in self._tasks:
+                            name = f"llm-{key[0]}.{key[1]}.{key[2]}"
+                            self._tasks[key] = group.create_task(self._answer(turn), name=name)
+                    self._wake.clear()
+                    await self._wake.wait()
+        finally:
+            self._runner.close()
+
+    async def _report_tool(self, result: ToolResult, order: Header) -> None:
+        header = Header(turn=order.turn, attempt=order.attempt, traceparent=order.traceparent)
+        await self._outlet.tool(Tool(header=header, result=result))
 
     def reached(self) -> Reached:
         return self._reached
 
     async def _warm(self, prompt: str) -> None:
         try:
-            await self._provider.warm(LlmRequest(self._session, (ChatMessage("system", prompt),)))
+            tools = tuple(tool.for_model() for tool in self._settings.tools)
+            messages = (ChatMessage("system", prompt),)
+            await self._provider.warm(LlmRequest(self._session, messages, model=self._settings.model, tools=tools))
         except LlmError as error:
             self._outlet.log.info("prompt was not cached", code=error.code)
 
@@ -160,6 +214,7 @@ class _Generation:
 
     async def _send(self, reply: Reply, segment: int = 0) -> None:
         reply.provider = self._provider.name
+        reply.step = self._turn.step
         reply.header.MergeFrom(_header(self._turn, segment))
         await self._outlet.reply(reply)
 

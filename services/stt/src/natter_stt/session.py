@@ -11,10 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import natter_proto as proto
 from natter_common.mic import MicSpan
 from natter_common.worker import BadLeaseError, Outlet, Reached, StageSession
-from natter_stt.provider import BadSettingsError, StreamSettings, SttError, SttProvider, Transcript
+from natter_stt.provider import BadSettingsError, StreamSettings, SttError, SttProvider, Transcript, TurnSign
 
 # Transcripts are few a second and are sent at once. Over this, interims are dropped and counted; finals never are.
 MAX_UNSENT_INTERIMS: Final = 64
+_SIGNS: Final = {
+    TurnSign.NONE: proto.TurnSign.TURN_SIGN_UNSPECIFIED,
+    TurnSign.EAGER_END: proto.TurnSign.TURN_SIGN_EAGER_END,
+    TurnSign.RESUMED: proto.TurnSign.TURN_SIGN_RESUMED,
+    TurnSign.END: proto.TurnSign.TURN_SIGN_END,
+}
 
 
 class LeaseSettings(BaseModel):
@@ -141,4 +147,5 @@ def _frame(transcript: Transcript, provider: str) -> proto.Transcript:
         finalize_id=transcript.finalize_id,
         provider=provider,
         took_ms=transcript.took_ms,
+        sign=_SIGNS[transcript.sign],
     )

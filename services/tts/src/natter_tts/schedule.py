@@ -55,8 +55,7 @@ class SpeechSchedule:
         self._attempts = {(attempt.turn, attempt.attempt): attempt for attempt in attempts}
         # Behind what has its voice already: another worker made it.
         self._lines = {
-            key: self._lines.get(key) or _Line(taken=attempt.segments_voiced)
-            for key, attempt in self._attempts.items()
+            key: self._lines.get(key) or _Line(taken=attempt.segments_voiced) for key, attempt in self._attempts.items()
         }
 
     def living(self, key: AttemptKey) -> bool:
