@@ -6,7 +6,7 @@
 
 BIN := .venv/bin
 PACKAGES := $(wildcard pyproject.toml proto/pyproject.toml bench/pyproject.toml services/*/pyproject.toml \
-	deploy/local/pyproject.toml tests/support/pyproject.toml)
+	deploy/local/pyproject.toml tests/support/pyproject.toml tests/emulators/pyproject.toml)
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json 2>/dev/null)
 
 PYTHON_READY := .venv/.natter-ready
