@@ -29,6 +29,15 @@ ORDER = Header(session="abcd", turn=1, attempt=1, traceparent="00-0123456789abcd
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+def _listener(port: int = 0) -> socket.socket:
+    """A socket that answers at once: asyncio turns Nagle's algorithm off only where the protocol is spelled out."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
+    return listener
+
+
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -40,7 +49,7 @@ async def web_server(handler: Handler) -> AsyncGenerator[str]:
     """Serve every path by `handler`; gives the address."""
     methods = ["GET", "POST", "PUT", "DELETE"]
     app = Starlette(routes=[Route("/{path:path}", handler, methods=methods)])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with _listener() as listener:
         server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="off"))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=[listener]), name="web-server")

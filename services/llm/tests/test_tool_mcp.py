@@ -249,6 +249,15 @@ async def test_one_that_never_answers_holds_nothing_up(tmp_path: Path) -> None:
     assert children(str(silent)) == []
 
 
+def _listener(port: int = 0) -> socket.socket:
+    """A socket that answers at once: asyncio turns Nagle's algorithm off only where the protocol is spelled out."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
+    return listener
+
+
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -273,7 +282,7 @@ async def http_server(port: int = 0) -> AsyncGenerator[str]:
     def fail() -> str:
         raise ToolError("out of stock")
 
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    with _listener(port) as listener:
         config = uvicorn.Config(
             server.streamable_http_app(), log_level="warning", timeout_graceful_shutdown=1, lifespan="on"
         )

@@ -146,7 +146,8 @@ class McpServer:
         opened = False
         try:
             async with AsyncExitStack() as stack:
-                async with asyncio.timeout(_OPEN_S) as self._opening:
+                async with asyncio.timeout(_OPEN_S) as opening:
+                    self._opening = opening
                     try:
                         connection = await stack.enter_async_context(self._connect(lines))
                     finally:
