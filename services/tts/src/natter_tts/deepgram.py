@@ -192,8 +192,9 @@ class DeepgramStream:
             try:
                 piece = await link.next(within_s)
             except TimeoutError as error:
-                link.end()
-                raise TtsError(Trouble.STALLED, f"{VENDOR} makes no voice for {within_s:g} s.") from error
+                stalled = TtsError(Trouble.STALLED, f"{VENDOR} makes no voice for {within_s:g} s.")
+                link.drop(stalled)
+                raise copy_of(stalled) from error
             # An end before any voice is that of a segment that was cleared.
             if piece is not None or voice:
                 return piece
@@ -207,12 +208,12 @@ class DeepgramStream:
             if link.served:
                 backoff.reset()
             if link.error is not None:
-                self._wanted.clear()
                 try:
                     async with asyncio.timeout(backoff.next_s()):
                         await self._wanted.wait()
                 except TimeoutError:
                     pass
+            self._wanted.clear()
             self._link = self._new_link()
             self._renewed.set()
 

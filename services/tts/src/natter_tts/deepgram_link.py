@@ -142,6 +142,11 @@ class SpeakLink:
         self._ending.set()
         self._changed.set()
 
+    def drop(self, error: TtsError) -> None:
+        """End it without a word: it does not answer."""
+        self._fail(error)
+        self.end()
+
     async def run(self) -> None:
         """Connect, then read and write until either side ends it; `error` tells what went wrong."""
         try:
@@ -161,6 +166,9 @@ class SpeakLink:
                     for job in jobs:
                         job.cancel()
                 await self._part()
+        except (ConnectionClosed, OSError):
+            # Closing what is closed: the SDK minds, nobody else does.
+            pass
         finally:
             self.ended = True
             self.settled.set()
@@ -258,13 +266,11 @@ class SpeakLink:
         try:
             self._unsent.put_nowait(message)
         except asyncio.QueueFull:
-            self._fail(TtsError(Trouble.STALLED, f"{VENDOR} takes no more text."))
-            self.end()
+            self.drop(TtsError(Trouble.STALLED, f"{VENDOR} takes no more text."))
 
     def _put(self, piece: bytes | None) -> None:
         if len(self._pieces) >= _MOST_PIECES:
-            self._fail(TtsError(Trouble.UNAVAILABLE, f"{VENDOR} sends more voice than can be taken."))
-            self.end()
+            self.drop(TtsError(Trouble.UNAVAILABLE, f"{VENDOR} sends more voice than can be taken."))
             return
         self._pieces.append(piece)
         self._changed.set()

@@ -81,9 +81,10 @@ class SocketPool:
     async def open_context(self, line: wire.VoiceLine, speed: float) -> VoiceContext:
         """A context on a socket with room, which is there as a rule. Raises TtsError when none can be opened."""
         lane = self._lanes.setdefault(line, _Lane(line))
-        # Twice, for a socket may end while it is being waited for.
-        for _ in range(2):
-            if (socket := next((socket for socket in lane.sockets if socket.has_room), None)) is None:
+        ended = 0
+        while ended < 2:
+            socket = next((socket for socket in lane.sockets if socket.has_room), None)
+            if socket is None:
                 # Others may wait for the same one: whoever stops waiting must not end it.
                 opened = await asyncio.shield(lane.connecting or self._connect(lane))
                 if isinstance(opened, TtsError):
@@ -93,8 +94,10 @@ class SocketPool:
                 context = socket.open_context(speed)
                 self._tend(lane, asyncio.get_running_loop().time())
                 return context
+            # Else others were faster, and a further one is opened.
             if socket.error is not None:
                 raise copy_of(socket.error)
+            ended += socket.ended
         raise TtsError(Trouble.UNAVAILABLE, f"{wire.VENDOR} ends connections as soon as they are there.")
 
     def _connect(self, lane: _Lane) -> asyncio.Task[VoiceSocket | TtsError]:

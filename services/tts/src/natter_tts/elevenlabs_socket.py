@@ -46,6 +46,7 @@ class VoiceContext:
         self.id = uuid4().hex
         self._socket = socket
         self._state = _State.OPEN
+        self._busy = False
         self._pieces: deque[wire.VoicePiece] = deque()
         self._changed = asyncio.Event()
         self._error: TtsError | None = None
@@ -66,8 +67,6 @@ class VoiceContext:
     def busy(self) -> bool:
         """A segment is being made."""
         return self._busy
-
-    _busy = False
 
     def say(self, spoken: str) -> None:
         """Ask for a segment's voice. What was left of the one before (its dying away) is dropped."""
