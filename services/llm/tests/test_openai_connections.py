@@ -14,7 +14,7 @@ from natter_llm.openai.keeper import Keeper
 from natter_llm.openai.provider import Deadlines, OpenAiProvider, OpenAiSettings
 from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmRequest
 
-QUICK = Deadlines(first_s=0.6, next_s=0.3, usage_s=0.2)
+QUICK = Deadlines(first_s=1.0, next_s=0.6, usage_s=0.3)
 ASK = LlmRequest("s", (ChatMessage("user", "Hello, how are you today?"),), model="m")
 
 
@@ -239,7 +239,7 @@ async def test_a_slow_listener_is_no_stall() -> None:
     async with provider_for(server, QUICK) as provider, aclosing(provider.generate(ASK)) as events:
         seen = [await anext(events)]
         # Longer than any deadline: only waiting for the server counts.
-        await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.7)
+        await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=1.3)
         seen += [event async for event in events]
     assert isinstance(seen[-1], End)
 

@@ -4,11 +4,11 @@ import asyncio
 import json
 from collections.abc import Mapping
 
-from natter_emulators.server import Exchange, Router, serve
 from prometheus_client import CollectorRegistry
 from structlog import get_logger
 
 from natter_common.worker import StageDefinition
+from natter_emulators.server import Exchange, Router, serve
 from natter_llm.main import define
 from natter_llm.openai.provider import OpenAiProvider, OpenAiSettings
 from natter_llm.provider import LlmProvider
