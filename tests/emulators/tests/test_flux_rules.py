@@ -114,3 +114,14 @@ def test_wrong_queries(wrong: dict[str, str]) -> None:
     FluxOptions.from_query(query)
     with pytest.raises(BadQueryError):
         FluxOptions.from_query({**query, **wrong})
+
+
+def test_sentences() -> None:
+    told = hear(Flux(EAGER, "r", sentences=True), spoken("well then") + silence(400) + spoken("go on") + silence(900))
+    assert [transcript for _, _, transcript in events(told)] == [
+        "Well",
+        "Well then.",
+        "Well then",
+        "Well then go on.",
+        "Well then go on.",
+    ]

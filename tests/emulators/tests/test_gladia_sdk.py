@@ -118,6 +118,16 @@ async def test_a_session_hears_the_marks_and_nothing_else(emulators: Emulators) 
     assert not session.errors
 
 
+async def test_sentences(emulators: Emulators) -> None:
+    emulators.gladia.sentences = True
+    session = begin(emulators)
+    await session.say("yes i do")
+    await session.stop()
+    (final,) = session.transcripts(final=True)
+    assert final.utterance.text == "Yes I do."
+    assert [word.word for word in final.utterance.words] == ["Yes", " I", " do."]
+
+
 async def test_silence_ends_an_utterance_and_nothing_else_does(emulators: Emulators) -> None:
     session = begin(emulators)
     await session.say("yes please", quiet_ms=600)

@@ -159,3 +159,16 @@ def test_keyterms_are_for_models_that_have_them() -> None:
         "keyterms": ["natter"],
     }
     assert Listen(ListenOptions(model="nova-2"), "r").configure({"keyterms": []})["type"] == "ConfigureFailure"
+
+
+def test_sentences_are_written_where_that_is_asked_for() -> None:
+    asked = ListenOptions.from_query({**QUERY, "punctuate": "true", "interim_results": "true", "endpointing": "300"})
+    pcm = (spoken("yes i do") + silence(500)) * 2
+    told = [message["channel"]["alternatives"][0] for _, message in hear(Listen(asked, "r", sentences=True), pcm)]
+    assert told[0]["transcript"] == "Yes"
+    assert told[-1]["transcript"] == "Yes I do."
+    assert [word["word"] for word in told[-1]["words"]] == ["yes", "i", "do"]
+    assert [word["punctuated_word"] for word in told[-1]["words"]] == ["Yes", "I", "do."]
+    (plain, _) = finals(hear(Listen(ListenOptions(), "r", sentences=True), pcm))
+    assert plain["channel"]["alternatives"][0]["transcript"] == "yes i do"
+    assert "punctuated_word" not in plain["channel"]["alternatives"][0]["words"][0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from natter_emulators.marks import HeardWord, MarkListener
 
@@ -70,8 +70,3 @@ class Hearing:
     def span(self, milliseconds: int) -> int:
         """A duration in samples."""
         return self.rate_hz * milliseconds // 1000
-
-
-def text_of(words: Iterable[HeardWord]) -> str:
-    """The words joined by spaces."""
-    return " ".join(word.text for word in words)

@@ -27,6 +27,8 @@ class Deepgram(Emulator):
         idle_s: a listening connection that gets no message for so long is closed with NET-0001.
         turn_quiet: when Flux takes a turn for over.
         flushes_per_minute: of one speaking connection; None for no limit.
+        sentences: transcripts with capitals and full stops, as the real service writes them where it was asked to
+            punctuate. Off, they are the bare words that were spoken.
     """
 
     def __init__(self, context: Context) -> None:
@@ -34,6 +36,7 @@ class Deepgram(Emulator):
         self.idle_s = _IDLE_S
         self.turn_quiet = TurnQuiet()
         self.flushes_per_minute: int | None = _FLUSHES_PER_MINUTE
+        self.sentences = False
 
     async def listen(self, connection: Connection) -> None:
         """`/v1/listen`."""
@@ -41,7 +44,8 @@ class Deepgram(Emulator):
             return
         request_id = str(uuid.uuid4())
         try:
-            stream = Listen(ListenOptions.from_query(connection.request.query), request_id, self.new_stream())
+            options = ListenOptions.from_query(connection.request.query)
+            stream = Listen(options, request_id, self.new_stream(), self.sentences)
         except ValueError as error:
             await refuse_query(connection, request_id, str(error))
             return
@@ -55,7 +59,7 @@ class Deepgram(Emulator):
         request_id = str(uuid.uuid4())
         try:
             options = FluxOptions.from_query(connection.request.query)
-            stream = Flux(options, request_id, self.turn_quiet, self.new_stream())
+            stream = Flux(options, request_id, self.turn_quiet, self.new_stream(), self.sentences)
         except ValueError as error:
             await refuse_query(connection, request_id, str(error))
             return

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from natter_emulators.deepgram.listen import BadQueryError, Message, number, within
-from natter_emulators.hearing import Hearing, text_of
+from natter_emulators.hearing import Hearing
 from natter_emulators.marks import HeardWord
+from natter_emulators.punctuation import punctuate
 
 _UPDATE_EVERY_MS: Final = 250
 _CONFIDENCE: Final = 0.98
@@ -85,12 +86,14 @@ class Flux:
 
     Attributes:
         heard: every word of the stream, in order.
+        sentences: write sentences, as the service does; else words stay as they were heard.
     """
 
     options: FluxOptions
     request_id: str
     quiet: TurnQuiet = TurnQuiet()
     heard: list[HeardWord] = field(default_factory=list[HeardWord])
+    sentences: bool = False
 
     def __post_init__(self) -> None:
         self._hearing = Hearing(self.options.rate_hz)
@@ -191,21 +194,25 @@ class Flux:
     def _turn_info(self, event: str, confidence: float, **more: Any) -> Message:
         hearing = self._hearing
         self._told_at = hearing.samples
+        written = [word.text for word in self._turn_words]
+        if self.sentences:
+            ends = self._state is _Turn.AWAITING_END or event == "EndOfTurn"
+            written = punctuate(written, begins=True, ends=ends)
         return self._numbered(
             "TurnInfo",
             event=event,
             turn_index=self._turn_index,
             audio_window_start=hearing.seconds(self._turn_start),
             audio_window_end=hearing.seconds(hearing.samples),
-            transcript=text_of(self._turn_words),
+            transcript=" ".join(written),
             words=[
                 {
-                    "word": word.text,
+                    "word": as_written,
                     "confidence": _CONFIDENCE,
                     "start": hearing.seconds(word.from_sample),
                     "end": hearing.seconds(word.to_sample),
                 }
-                for word in self._turn_words
+                for word, as_written in zip(self._turn_words, written, strict=True)
             ],
             end_of_turn_confidence=confidence,
             **more,

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from natter_emulators.hearing import Hearing, text_of
+from natter_emulators.hearing import Hearing
 from natter_emulators.marks import HeardWord
+from natter_emulators.punctuation import punctuate
 
 Message = dict[str, Any]
 
@@ -41,6 +42,7 @@ class ListenOptions:
     Attributes:
         endpointing_ms: quiet that ends an utterance (`speech_final`); None for never.
         utterance_end_ms: quiet that brings `UtteranceEnd`; None for never.
+        punctuate: asked for, or `smart_format`, which has it in it.
     """
 
     model: str = "nova-3"
@@ -49,6 +51,7 @@ class ListenOptions:
     endpointing_ms: int | None = 10
     utterance_end_ms: int | None = None
     vad_events: bool = False
+    punctuate: bool = False
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> ListenOptions:
@@ -62,7 +65,7 @@ class ListenOptions:
             raise BadQueryError("Bad Request: the emulator hears encoding=linear16 only.")
         if query.get("channels", "1") != "1":
             raise BadQueryError("Bad Request: the emulator hears one channel only.")
-        interim = query.get("interim_results", "false").lower() == "true"
+        interim = _yes(query, "interim_results")
         endpointing = query.get("endpointing", "10").lower()
         utterance_end = query.get("utterance_end_ms")
         if utterance_end is not None and (number(utterance_end, "utterance_end_ms") < 1000 or not interim):
@@ -73,8 +76,13 @@ class ListenOptions:
             interim_results=interim,
             endpointing_ms=None if endpointing == "false" else number(endpointing.replace("true", "10"), "endpointing"),
             utterance_end_ms=None if utterance_end is None else number(utterance_end, "utterance_end_ms"),
-            vad_events=query.get("vad_events", "false").lower() == "true",
+            vad_events=_yes(query, "vad_events"),
+            punctuate=_yes(query, "punctuate") or _yes(query, "smart_format"),
         )
+
+
+def _yes(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name, "false").lower() == "true"
 
 
 def number(text: str, name: str) -> int:
@@ -101,11 +109,13 @@ class Listen:
 
     Attributes:
         heard: every word of the stream, in order.
+        sentences: where punctuation was asked for, write sentences; else words stay as they were heard.
     """
 
     options: ListenOptions
     request_id: str
     heard: list[HeardWord] = field(default_factory=list[HeardWord])
+    sentences: bool = False
 
     def __post_init__(self) -> None:
         self._hearing = Hearing(self.options.rate_hz)
@@ -116,7 +126,7 @@ class Listen:
         self._interim_at = 0
         self._in_utterance = False
         self._utterance_end_due = False
-        self._speaking = False
+        self._begins_sentence = True
 
     @property
     def mid_word(self) -> bool:
@@ -160,12 +170,10 @@ class Listen:
 
     def _step(self, words: list[HeardWord]) -> Iterator[Message]:
         hearing = self._hearing
-        speaking = hearing.speaking or bool(words)
-        if speaking and not self._speaking and not self._in_utterance:
+        if (hearing.speaking or words) and not self._in_utterance:
             self._in_utterance = True
             if self.options.vad_events:
                 yield {"type": "SpeechStarted", "channel": [0], "timestamp": hearing.seconds(hearing.samples)}
-        self._speaking = speaking
         if words:
             self._take(words)
             self._utterance_end_due = True
@@ -207,6 +215,7 @@ class Listen:
         self._told_words = 0
         self._segment_start = self._segment_end(is_final=True)
         self._in_utterance = self._in_utterance and not speech_final
+        self._begins_sentence = speech_final
         return message
 
     def _segment_end(self, *, is_final: bool) -> int:
@@ -215,18 +224,21 @@ class Listen:
 
     def _results(self, *, is_final: bool, speech_final: bool = False, from_finalize: bool = False) -> Message:
         hearing = self._hearing
+        written = [word.text for word in self._segment]
+        if self.options.punctuate and self.sentences:
+            written = punctuate(written, begins=self._begins_sentence, ends=speech_final)
         words: list[Message] = [
             {
                 "word": word.text,
                 "start": hearing.seconds(word.from_sample),
                 "end": hearing.seconds(word.to_sample),
                 "confidence": _CONFIDENCE,
-                "punctuated_word": word.text,
+                **({"punctuated_word": as_written} if self.options.punctuate else {}),
             }
-            for word in self._segment
+            for word, as_written in zip(self._segment, written, strict=True)
         ]
         alternative: Message = {
-            "transcript": text_of(self._segment),
+            "transcript": " ".join(written),
             "confidence": _CONFIDENCE if words else 0.0,
             "words": words,
         }

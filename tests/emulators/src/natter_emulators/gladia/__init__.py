@@ -39,10 +39,16 @@ class _Session:
 
 class Gladia(Emulator):
     """Scripts go by the request's `model`. A session outlives its connections, as the SDK expects: it comes back to the
-    same address and sends again what was not acknowledged. Each of its connections counts for the script."""
+    same address and sends again what was not acknowledged. Each of its connections counts for the script.
+
+    Attributes:
+        sentences: transcripts with capitals and full stops, as the real service writes them. Off, they are the bare
+            words that were spoken.
+    """
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self.sentences = False
         self._sessions: dict[str, _Session] = {}
 
     async def init(self, exchange: Exchange) -> None:
@@ -68,7 +74,7 @@ class Gladia(Emulator):
             return
         session_id = str(uuid.uuid4())
         try:
-            live = Live(LiveOptions.from_body(body), session_id, self.new_stream())
+            live = Live(LiveOptions.from_body(body), session_id, self.new_stream(), self.sentences)
         except InvalidParametersError as error:
             await _refuse(exchange, Fault.BAD_REQUEST, problems=error.problems)
             return

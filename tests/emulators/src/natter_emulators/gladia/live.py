@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from natter_emulators.hearing import BYTES_PER_SAMPLE, Hearing, text_of
+from natter_emulators.hearing import BYTES_PER_SAMPLE, Hearing
 from natter_emulators.marks import HeardWord
+from natter_emulators.punctuation import punctuate
 
 Message = dict[str, Any]
 
@@ -102,11 +103,13 @@ class Live:
 
     Attributes:
         heard: every word of the session, in order.
+        sentences: write sentences, as the service does; else words stay as they were heard.
     """
 
     options: LiveOptions
     session_id: str
     heard: list[HeardWord] = field(default_factory=list[HeardWord])
+    sentences: bool = False
 
     def __post_init__(self) -> None:
         self._hearing = Hearing(self.options.rate_hz)
@@ -152,7 +155,7 @@ class Live:
             yield self.message("end_recording", {"recording_duration": duration_s})
         if self.options.wants("post_processing_events"):
             transcription = {
-                "full_transcript": text_of(self.heard),
+                "full_transcript": " ".join(utterance["text"] for utterance in self._finals),
                 "languages": [self.options.language],
                 "utterances": self._finals,
             }
@@ -216,6 +219,9 @@ class Live:
     def _transcript(self, *, is_final: bool) -> Message:
         words = self._utterance
         seconds = self._hearing.seconds
+        written = [word.text for word in words]
+        if self.sentences:
+            written = punctuate(written, begins=True, ends=is_final)
         utterance = {
             "start": seconds(words[0].from_sample),
             "end": seconds(words[-1].to_sample),
@@ -224,14 +230,14 @@ class Live:
             # All but the first word come with the space before them.
             "words": [
                 {
-                    "word": f" {word.text}" if index else word.text,
+                    "word": f" {as_written}" if index else as_written,
                     "start": seconds(word.from_sample),
                     "end": seconds(word.to_sample),
                     "confidence": _CONFIDENCE,
                 }
-                for index, word in enumerate(words)
+                for index, (word, as_written) in enumerate(zip(words, written, strict=True))
             ],
-            "text": text_of(words),
+            "text": " ".join(written),
             "language": self.options.language,
         }
         number = f"00_{len(self._finals):08d}"
