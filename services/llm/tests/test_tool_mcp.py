@@ -130,13 +130,18 @@ async def test_a_server_from_the_registry_serves_several_sessions_with_one_proce
 async def test_it_is_opened_before_its_first_call_and_let_go_when_nobody_needs_it() -> None:
     async with tool_kit(idle_s=0.05) as kit:
         runner = kit.runner([by_command(TIME_SERVER, "get_current_time")], ask)
+        assert len(kit.mcp) == 0
+        runner.open()
+        runner.open()
         await until(lambda: len(children("mcp_server_time")) == 1)
         await run(runner, "get_current_time", {"timezone": "UTC"})
         runner.close()
         await until(lambda: len(kit.mcp) == 0)
         assert children("mcp_server_time") == []
+        runner.close()
         # And again, for the next one.
         runner = kit.runner([by_command(TIME_SERVER, "get_current_time")], ask)
+        runner.open()
         result = await run(runner, "get_current_time", {"timezone": "UTC"})
         assert result.outcome == ToolOutcome.TOOL_OUTCOME_RESULT
         runner.close()

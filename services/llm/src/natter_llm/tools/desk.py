@@ -26,7 +26,11 @@ class ToolDesk:
     """
 
     def __init__(self, runner: ToolRunner, report: ReportResult, tasks: asyncio.TaskGroup, log: Log) -> None:
-        """`report` gets the header of the order with each result; the calls' tasks live in `tasks`."""
+        """`report` gets the header of the order with each result; the calls' tasks live in `tasks`.
+
+        Opens the runner, whose close is left to its owner.
+        """
+        runner.open()
         self._runner = runner
         self._report = report
         self._tasks = tasks

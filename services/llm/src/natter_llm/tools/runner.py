@@ -15,20 +15,20 @@ from natter_proto import Header, ToolCall, ToolOutcome, ToolResult
 class ToolRunner:
     """The tools of one lease. Calls may run at the same time.
 
-    `on_close` lets go of what the session held in the executors (MCP servers); `close` is to be called once, when the
-    session ends.
+    `hold` takes what the executors should have ready for the session (MCP servers) and returns how to let go of it.
     """
 
     def __init__(
         self,
         tools: Sequence[BotTool],
         executors: Mapping[ToolKind, ToolExecutor],
-        on_close: Callable[[], None] = lambda: None,
+        hold: Callable[[], Callable[[], None]] | None = None,
     ) -> None:
         self.tools: Final = {tool.name: tool for tool in tools}
         self._executors: Final = executors
         self._schemas: Final = {tool.name: ArgumentsSchema(tool.parameters) for tool in tools}
-        self._on_close = on_close
+        self._hold = hold
+        self._let_go: Callable[[], None] | None = None
 
     def problems(self) -> list[str]:
         """What keeps tools from running, known without trying: a missing secret, a program that is not allowed."""
@@ -50,9 +50,16 @@ class ToolRunner:
             outcome, text = ToolOutcome.TOOL_OUTCOME_ERROR, str(error)
         return ToolResult(id=call.id, name=call.name, outcome=outcome, result=text)
 
+    def open(self) -> None:
+        """The session begins: what its tools need is opened in the background. Calls work without it, only later."""
+        if self._hold is not None and self._let_go is None:
+            self._let_go = self._hold()
+
     def close(self) -> None:
-        """The session is over."""
-        self._on_close()
+        """The session is over; harmless when it was never opened."""
+        let_go, self._let_go = self._let_go, None
+        if let_go is not None:
+            let_go()
 
     async def _run(self, call: ToolCall, header: Header) -> tuple[ToolOutcome, str]:
         tool = self.tools.get(call.name)

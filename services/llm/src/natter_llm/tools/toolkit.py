@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx2
@@ -34,16 +34,17 @@ class ToolKit:
         self.mcp = McpServers(environment, log, version, mcp_idle_s)
 
     def runner(self, tools: Sequence[BotTool], ask: Ask) -> ToolRunner:
-        """The runner for one lease's tools; MCP servers that they need are opened in the background.
+        """The runner for one lease's tools. Nothing is opened or held before its `open`, which `ToolDesk` calls.
 
         ``ask`` is `Outlet.ask_tool` of the session. Close the runner when the session ends.
         """
-        held = self.mcp.hold(tools)
-        return ToolRunner(
-            tools,
-            {ToolKind.HTTP: self._http, ToolKind.NATS: NatsTools(ask), ToolKind.MCP: self.mcp},
-            lambda: self.mcp.release(held),
-        )
+
+        def hold() -> Callable[[], None]:
+            servers = self.mcp.hold(tools)
+            return lambda: self.mcp.release(servers)
+
+        executors = {ToolKind.HTTP: self._http, ToolKind.NATS: NatsTools(ask), ToolKind.MCP: self.mcp}
+        return ToolRunner(tools, executors, hold)
 
     async def close(self) -> None:
         """Let go of connections and MCP servers."""
