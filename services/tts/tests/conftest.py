@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from natter_emulators.emulators import Emulators
-from natter_emulators.marks import HeardWord, hear
 from prometheus_client import CollectorRegistry
 
+from natter_emulators.emulators import Emulators
+from natter_emulators.marks import HeardWord, hear
 from natter_tts.local import LocalProvider
 from natter_tts.provider import RATE_HZ, SpokenWord, TtsError, TtsStream
 

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from natter_emulators.emulators import Emulators
-from natter_emulators.marks import count_words
-from natter_emulators.script import Fault, Script
 from prometheus_client import CollectorRegistry
 
 from natter_common.providers import Trouble
+from natter_emulators.emulators import Emulators
+from natter_emulators.marks import count_words
+from natter_emulators.script import Fault, Script
 from natter_tts.deepgram import DeepgramProvider, DeepgramVoiceSettings
 from natter_tts.deepgram_link import FlushBudget
 from natter_tts.provider import TtsError, TtsSettings

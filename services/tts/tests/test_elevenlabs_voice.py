@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
-from natter_emulators.emulators import Emulators
-from natter_emulators.marks import count_words
-from natter_emulators.script import Fault, Script
 from prometheus_client import CollectorRegistry
 
 from natter_common.providers import Trouble
+from natter_emulators.emulators import Emulators
+from natter_emulators.marks import count_words
+from natter_emulators.script import Fault, Script
 from natter_tts.elevenlabs import ElevenLabsProvider, ElevenLabsSettings
 from natter_tts.provider import RATE_HZ, TtsError, TtsSettings
 

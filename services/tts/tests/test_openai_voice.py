@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from natter_emulators.emulators import Emulators
-from natter_emulators.marks import count_words
-from natter_emulators.script import Fault, Script
 from prometheus_client import CollectorRegistry
 
 from natter_common.providers import Trouble
+from natter_emulators.emulators import Emulators
+from natter_emulators.marks import count_words
+from natter_emulators.script import Fault, Script
 from natter_tts.openai import OpenAiProvider, OpenAiVoiceSettings
 from natter_tts.provider import TtsError, TtsSettings
 
@@ -61,6 +61,7 @@ async def test_an_interruption_ends_the_request(provider: OpenAiProvider, emulat
         (Fault.QUOTA, Trouble.QUOTA),
         (Fault.RATE_LIMITED, Trouble.RATE_LIMITED),
         (Fault.BROKEN, Trouble.UNAVAILABLE),
+        (Fault.MALFORMED, Trouble.MALFORMED),
         (Fault.CUT, Trouble.CUT_OFF),
         (Fault.BAD_REQUEST, Trouble.BAD_SETTINGS),
     ],

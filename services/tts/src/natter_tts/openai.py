@@ -150,6 +150,8 @@ class OpenAiStream:
         except TimeoutError as error:
             within_s = NEXT_AUDIO_S if started else FIRST_AUDIO_S
             raise TtsError(Trouble.STALLED, f"{VENDOR} makes no voice for {within_s:g} s.") from error
+        if len(voice) % 2:
+            raise TtsError(Trouble.MALFORMED, f"{VENDOR} sent half a sample.")
         return bytes(voice)
 
 
@@ -164,7 +166,9 @@ def _error_of(error: Any, asked: str) -> TtsError:
 
     if isinstance(error, openai.APIStatusError):
         detail = str(cast("dict[str, Any]", error.body).get("message") or "") if isinstance(error.body, dict) else ""
-        what = refused(VENDOR, error.status_code, KEY_VARIABLE, detail)
+        # An empty account is told with the status of too many requests.
+        status = 402 if error.code == "insufficient_quota" else error.status_code
+        what = refused(VENDOR, status, KEY_VARIABLE, detail)
         return TtsError(
             what.code, what.words + (asked if what.code == Trouble.BAD_SETTINGS else ""), retryable=what.retryable
         )
