@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -319,6 +320,17 @@ async def test_the_environment_says_where(monkeypatch: pytest.MonkeyPatch) -> No
     assert provider.describe().startswith("OpenAI, gpt-")
     await provider.close()
     monkeypatch.setenv("OPENAI_BASE_URL", "http://user:pass@localhost:8000/v1")
+    provider = OpenAiProvider()
+    await provider.load(CollectorRegistry())
+    assert provider.describe() == "the server at localhost:8000"
+    await provider.close()
+
+
+async def test_a_file_beside_it_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text("OPENAI_BASE_URL=http://localhost:8000/v1\nSOMETHING_ELSE=1\n")
+    monkeypatch.chdir(tmp_path)
     provider = OpenAiProvider()
     await provider.load(CollectorRegistry())
     assert provider.describe() == "the server at localhost:8000"
