@@ -87,7 +87,10 @@ class Teller:
 
 
 async def with_outbox(connection: Connection, work: Callable[[Outbox], Awaitable[None]], name: str) -> None:
-    """Do a connection's work beside a task that sends what it puts out. Over when the work is, or the peer is gone."""
+    """Do a connection's work beside a task that sends what it puts out.
+
+    Over when the work is, or the peer is gone; a peer that reads nothing any more is dropped.
+    """
     outbox = Outbox(connection.send)
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -98,3 +101,5 @@ async def with_outbox(connection: Connection, work: Callable[[Outbox], Awaitable
                 sender.cancel()
     except* ConnectionOverError:
         pass
+    except* asyncio.QueueFull:
+        connection.abort()

@@ -11,7 +11,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -108,9 +108,12 @@ class SpeakConnection:
                     speaker.cancel()
         except* ConnectionOverError:
             pass
+        except* asyncio.QueueFull:
+            self._connection.abort()
         except* ValueError as errors:
             # A word without a mark: the test has to be told, loudly.
-            await self._connection.close(1011, str(errors.exceptions[0])[:120])
+            with suppress(ConnectionOverError):
+                await self._connection.close(1011, str(errors.exceptions[0])[:120])
 
     def _take(self, data: str | bytes) -> bool:
         """One message of the client; false when it was the last."""

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -102,11 +102,15 @@ class MultiContextConnection:
                         speaker.cancel()
         except* ConnectionOverError:
             pass
+        except* asyncio.QueueFull:
+            self._connection.abort()
         except* _EndedError as errors:
-            await _end_with_first(self._connection, errors)
+            with suppress(ConnectionOverError):
+                await _end_with_first(self._connection, errors)
         except* ValueError as errors:
             # A word without a mark: the test has to be told, loudly.
-            await self._connection.close(1011, str(errors.exceptions[0])[:120])
+            with suppress(ConnectionOverError):
+                await self._connection.close(1011, str(errors.exceptions[0])[:120])
 
     async def _receive(self, tasks: asyncio.TaskGroup, speakers: list[asyncio.Task[None]]) -> None:
         while (message := await self._next()) is not None:
