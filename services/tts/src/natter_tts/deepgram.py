@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,8 @@ FIRST_AUDIO_S: Final = 1.0
 NEXT_AUDIO_S: Final = 0.7
 # The answer to Clear; a socket without is left.
 CLEARED_S: Final = 1.0
+# A good-bye; then the socket is let go.
+CLOSE_S: Final = 1.0
 # Connecting, when it is not done before it is needed.
 READY_S: Final = 2.5
 # A voice is also a model and a language; these speak when the bot names none.
@@ -130,6 +133,7 @@ class DeepgramStream:
 
         self._new_link = lambda: SpeakLink(vendor, voice, speed)
         self._link: SpeakLink = self._new_link()
+        self._closing = False
         self._wanted = asyncio.Event()
         self._renewed = asyncio.Event()
         self._keeper = tasks.create_task(self._keep(), name="deepgram-speak")
@@ -169,9 +173,13 @@ class DeepgramStream:
         raise TtsError(Trouble.UNAVAILABLE, f"{VENDOR} ends connections as soon as they are there.")
 
     async def close(self) -> None:
+        self._closing = True
+        self._wanted.set()
         self._link.end()
-        self._keeper.cancel()
-        await asyncio.wait({self._keeper})
+        _, going = await asyncio.wait({self._keeper}, timeout=CLOSE_S)
+        if going:
+            self._keeper.cancel()
+            await asyncio.wait(going)
 
     async def _opened(self) -> SpeakLink:
         """The newest socket, as soon as it is open or was refused."""
@@ -202,20 +210,20 @@ class DeepgramStream:
     async def _keep(self) -> None:
         """Have a socket open; when one ends, open the next, at once when it is needed."""
         backoff = Backoff()
-        while True:
-            link = self._link
-            await link.run()
-            if link.served:
-                backoff.reset()
-            if link.error is not None:
-                try:
-                    async with asyncio.timeout(backoff.next_s()):
-                        await self._wanted.wait()
-                except TimeoutError:
-                    pass
-            self._wanted.clear()
-            self._link = self._new_link()
-            self._renewed.set()
+        async with asyncio.TaskGroup() as tasks:
+            while not self._closing:
+                link = self._link
+                tasks.create_task(link.run(), name="deepgram-speak-socket")
+                await link.over.wait()
+                if link.served:
+                    backoff.reset()
+                if link.error is not None and not self._closing:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(backoff.next_s()):
+                            await self._wanted.wait()
+                self._wanted.clear()
+                self._link = self._new_link()
+                self._renewed.set()
 
 
 def _warm() -> None:

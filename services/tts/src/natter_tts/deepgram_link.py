@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from enum import Enum
 from typing import Any, Final
 
@@ -82,7 +82,7 @@ class SpeakLink:
         self._clearing = False
         self._budget = FlushBudget()
         self._opened_s = 0.0
-        self._ending = asyncio.Event()
+        self.over = asyncio.Event()
         self.settled = asyncio.Event()
         self.error: TtsError | None = None
         self.ended = False
@@ -137,9 +137,9 @@ class SpeakLink:
         return self._pieces.popleft()
 
     def end(self) -> None:
-        """End it."""
+        """End it; nothing more is said into it."""
         self.ended = True
-        self._ending.set()
+        self.over.set()
         self._changed.set()
 
     def drop(self, error: TtsError) -> None:
@@ -149,30 +149,31 @@ class SpeakLink:
 
     async def run(self) -> None:
         """Connect, then read and write until either side ends it; `error` tells what went wrong."""
+        stack = AsyncExitStack()
         try:
-            async with AsyncExitStack() as stack:
-                await self._open(stack)
-                if self.error is not None:
-                    return
-                self._opened_s = asyncio.get_running_loop().time()
-                self.settled.set()
-                async with asyncio.TaskGroup() as tasks:
-                    jobs = {
-                        tasks.create_task(self._read(), name="deepgram-speak-read"),
-                        tasks.create_task(self._write(), name="deepgram-speak-write"),
-                        tasks.create_task(self._wait_for_end(), name="deepgram-speak-end"),
-                    }
-                    await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
-                    for job in jobs:
-                        job.cancel()
-                await self._part()
-        except (ConnectionClosed, OSError):
-            # Closing what is closed: the SDK minds, nobody else does.
-            pass
-        finally:
-            self.ended = True
+            await self._open(stack)
+            if self.error is not None:
+                return
+            self._opened_s = asyncio.get_running_loop().time()
             self.settled.set()
-            self._changed.set()
+            async with asyncio.TaskGroup() as tasks:
+                jobs = {
+                    tasks.create_task(self._read(), name="deepgram-speak-read"),
+                    tasks.create_task(self._write(), name="deepgram-speak-write"),
+                    tasks.create_task(self._wait_for_end(), name="deepgram-speak-end"),
+                }
+                await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+                for job in jobs:
+                    job.cancel()
+            self.end()
+            await self._part()
+        finally:
+            self.end()
+            self.settled.set()
+            self._abort()
+            # Closing what is closed: the SDK minds, nobody else does.
+            with suppress(ConnectionClosed, OSError):
+                await stack.aclose()
 
     async def _open(self, stack: AsyncExitStack) -> None:
         speed = None if self._speed == 1.0 else self._speed
@@ -245,22 +246,23 @@ class SpeakLink:
                 return
 
     async def _part(self) -> None:
-        """Say good-bye if somebody listens, then let go: the SDK alone would wait 40 s for one that is gone."""
+        """Say good-bye if somebody listens."""
         if self.error is None:
-            try:
+            with suppress(ConnectionClosed, TimeoutError, ValueError):
                 async with asyncio.timeout(_PARTING_S):
                     await self._socket.send_close()
                     while True:
                         await self._socket.recv()
-            except (ConnectionClosed, TimeoutError, ValueError):
-                pass
+
+    def _abort(self) -> None:
+        """Let go: the SDK alone would wait for up to 40 s for an answer of one that is gone."""
         # The SDK shows no other way to it.
         connection = getattr(self._socket, "_websocket", None)
         if connection is not None:
             connection.transport.abort()
 
     async def _wait_for_end(self) -> None:
-        await self._ending.wait()
+        await self.over.wait()
 
     def _send(self, message: str | _Control) -> None:
         try:
