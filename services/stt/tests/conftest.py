@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import pytest_asyncio
-from natter_emulators.emulators import Emulators
-from natter_emulators.marks import speak
 from prometheus_client import CollectorRegistry
 
+from natter_emulators.emulators import Emulators
+from natter_emulators.marks import speak
 from natter_stt.local import LocalProvider
 from natter_stt.provider import StreamSettings, SttError, SttProvider, SttStream, Transcript
 
@@ -98,7 +98,7 @@ class Call:
             self._stream.feed(from_sample + at // 2, burst[at : at + 2 * FRAME_SAMPLES])
         if self._speaking != (0, False):
             self._stream.speech(self._speaking[0], speaking=self._speaking[1])
-        for finalize_id, through in self._asked.items():
+        for finalize_id, through in list(self._asked.items()):
             self._stream.finalize(finalize_id, through)
 
     async def close(self) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from natter_emulators.emulators import Emulators
-from natter_emulators.script import Fault, Script
 from prometheus_client import CollectorRegistry
 
 from natter_common.providers import Trouble
+from natter_emulators.emulators import Emulators
+from natter_emulators.script import Fault, Script
 from natter_stt.gladia import GladiaProvider
 from natter_stt.provider import SttError
 

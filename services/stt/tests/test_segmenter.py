@@ -289,3 +289,18 @@ def test_each_finalize_is_answered_once_in_order_and_no_sound_twice(steps: list[
             assert place <= word.from_sample <= word.to_sample
             place = word.to_sample
     assert all(len(job.pcm) <= 30 * 32_000 for job in bench.jobs)
+
+
+def test_speech_that_ended_before_a_takeover_is_transcribed() -> None:
+    told = Bench(from_sample=16_000)
+    told.take(told.segmenter.speech(8_000, speaking=False))
+    untold = Bench(from_sample=16_000)
+    for bench in (told, untold):
+        bench.feed(loud(1_000) + quiet(400))
+        bench.take(bench.segmenter.finalize(3, 16_000 + 1_000 * MS))
+        (job,) = bench.jobs
+        assert job.kind is JobKind.FINAL
+        bench.answer(job.job, "words of before")
+        (final,) = bench.finals
+        assert (final.finalize_id, final.text) == (3, "words of before")
+        assert 16_000 <= final.words[0].from_sample < final.words[-1].to_sample <= 16_000 + 1_100 * MS

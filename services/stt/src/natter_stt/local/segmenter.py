@@ -21,7 +21,7 @@ from typing import Final
 from natter_stt.local.loudness import NOTHING, Stretch, loud_between, quietest_sample
 from natter_stt.local.ring import BLOCK_SAMPLES, AudioRing
 from natter_stt.local.words import is_mistrusted, spread
-from natter_stt.provider import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Transcript
+from natter_stt.provider import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Transcript, Word
 
 _MS: Final = SAMPLE_RATE_HZ // 1_000
 LEAD_SAMPLES: Final = 200 * _MS  # before vad's onset
@@ -97,11 +97,20 @@ def _ignore(_what: str) -> None:
     """Count nothing."""
 
 
+Place = Callable[[str, Stretch], tuple[Word, ...]]
+"""Finds where in a stretch the words of a text lie."""
+
+
 class Segmenter:
     """One session's machine. Every method returns what is to be done now, in order."""
 
     def __init__(
-        self, from_sample: int = 0, interim_interval_ms: int = 500, count: Callable[[str], None] = _ignore
+        self,
+        from_sample: int = 0,
+        interim_interval_ms: int = 500,
+        count: Callable[[str], None] = _ignore,
+        place: Place = spread,
+        language: str = LANGUAGE,
     ) -> None:
         """Make a machine.
 
@@ -109,13 +118,18 @@ class Segmenter:
             from_sample: what lies before is not transcribed.
             interim_interval_ms: 0 for no interims (dips are transcribed all the same, for the finals' sake).
             count: told of each `interim`, `dip`, `final`, `reused`, `skipped`, `mistrusted`.
+            place: finds the words' places; by default they are spread over the loud parts.
+            language: of the transcripts, as a two-letter code.
         """
+        self._place = place
+        self._language = language
         self._ring = AudioRing(from_sample)
         self._interval_ms = interim_interval_ms
         self._count = count
         self._border = from_sample  # everything before it was given to finals
         self._start: int | None = None  # where the open stretch begins
         self._speaking = False
+        self._unaware = True  # vad has said nothing yet
         self._asked_at = from_sample  # how far the microphone was when the last interim was due
         self._attempt: _Attempt | None = None
         self._took_ms = 0.0
@@ -149,6 +163,10 @@ class Segmenter:
     def speech(self, from_sample: int, *, speaking: bool) -> list[Action]:
         """Take what vad found: somebody speaks since `from_sample`, or not any more."""
         actions: list[Action] = []
+        if self._unaware and not speaking:
+            # A takeover in the pause: of this speech what lies behind the border is in no final yet.
+            self._start = max(self._border, from_sample - LEAD_SAMPLES)
+        self._unaware = False
         resumed, self._speaking = speaking and not self._speaking, speaking
         if resumed:
             begin = max(self._border, from_sample - LEAD_SAMPLES, self._ring.oldest_sample)
@@ -167,6 +185,8 @@ class Segmenter:
     def finalize(self, finalize_id: int, through_sample: int) -> list[Action]:
         """Close everything through a sample, once it has come."""
         actions: list[Action] = []
+        if self._unaware:
+            self._start, self._unaware = self._border, False
         if self._waiting or through_sample > self._ring.next_sample:
             self._waiting.append((finalize_id, through_sample))
         else:
@@ -289,7 +309,7 @@ class Segmenter:
         # Once a pause began nobody wants an interim any more: the final is next.
         if self._speaking and self._interval_ms and attempt.text and not self._mistrusts(attempt.text, attempt.stretch):
             self._revision += 1
-            words = spread(attempt.text, attempt.stretch)
+            words = self._place(attempt.text, attempt.stretch)
             actions.append(
                 Transcript(
                     words,
@@ -297,14 +317,14 @@ class Segmenter:
                     through_sample=attempt.to_sample,
                     revision=self._revision,
                     took_ms=attempt.took_ms,
-                    language=LANGUAGE,
+                    language=self._language,
                 )
             )
 
     def _emit_finals(self, actions: list[Action]) -> None:
         while self._finals and (text := self._finals[0].text) is not None:
             final = self._finals.popleft()
-            words = () if self._mistrusts(text, final.stretch) else spread(text, final.stretch)
+            words = () if self._mistrusts(text, final.stretch) else self._place(text, final.stretch)
             if words or final.finalize_id:  # a border of its own that holds nothing is nobody's business
                 actions.append(
                     Transcript(
@@ -313,7 +333,7 @@ class Segmenter:
                         through_sample=final.through_sample,
                         finalize_id=final.finalize_id,
                         took_ms=final.took_ms,
-                        language=LANGUAGE,
+                        language=self._language,
                     )
                 )
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
-from natter_stt.local.engine import Engine, Job
+from natter_stt.local.engine import Job
 from natter_stt.local.segmenter import Action, Cancel, JobKind, Promote, Segmenter, Transcribe
 from natter_stt.provider import Emit, SttError, Transcript
 
 # A request to finalize whose audio does not come is answered with what is there; the conductor gives up after 800 ms.
 FINALIZE_PATIENCE_S: Final = 0.5
+
+
+class Transcriber(Protocol):
+    """Makes text of audio."""
+
+    async def transcribe(self, job: Job) -> str:
+        """The text; sets `job.started` when it can't be called back any more. Raises `SttError`."""
+        ...
 
 
 @dataclass(slots=True)
@@ -24,7 +32,7 @@ class _Started:
 class LocalStream:
     """An `SttStream`. Methods return at once; transcribing happens in `run`."""
 
-    def __init__(self, engine: Engine, segmenter: Segmenter, emit: Emit) -> None:
+    def __init__(self, engine: Transcriber, segmenter: Segmenter, emit: Emit) -> None:
         self._engine = engine
         self._segmenter = segmenter
         self._emit = emit
