@@ -52,6 +52,11 @@ class Emulator:
         """How models and voices behave that have no script. Its `times` cannot be counted: leave it None."""
         self._scripts.default = script
 
+    @property
+    def script_names(self) -> tuple[str, ...]:
+        """The models and voices that have a script."""
+        return self._scripts.names
+
     def heard(self, stream: int = -1) -> tuple[HeardWord, ...]:
         """The words heard in one of the streams, by default the one that began last; none without such a stream."""
         try:

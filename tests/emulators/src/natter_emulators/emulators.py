@@ -12,6 +12,8 @@ from natter_emulators.emulator import KEY, Context
 from natter_emulators.script import Delays
 from natter_emulators.server import HOST, Router, serve
 
+SERVICES: Final = ("deepgram", "gladia", "elevenlabs", "openai")
+
 _NO_PORTS: Final[Mapping[str, int]] = MappingProxyType({})
 
 

@@ -139,6 +139,11 @@ class Scripts:
         self._by_name[name] = script
         self._played[name] = 0
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models and voices that have a script."""
+        return tuple(self._by_name)
+
     def play(self, name: str | None) -> Part:
         """The next connection or request that names this model or voice."""
         key = name or ""

@@ -21,7 +21,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 HOST: Final = "127.0.0.1"
 _LARGEST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-_SHUTDOWN_S: Final = 0.5
+_SHUTDOWN_S: Final = 0.1
 _HALF_OPEN_CHECK_S: Final = 0.1
 _TCP_ESTABLISHED: Final = 1  # tcpi_state, the first byte of Linux's struct tcp_info
 
@@ -53,8 +53,8 @@ class Request:
         """
         return json.loads(self.body)
 
-    def form(self) -> dict[str, bytes]:
-        """The fields of a `multipart/form-data` body, files among them; the last of each name.
+    def form(self) -> dict[str, list[bytes]]:
+        """The fields of a `multipart/form-data` body, files among them, with all their values.
 
         Raises:
             ValueError: the body is no such form.
@@ -63,10 +63,10 @@ class Request:
         parsed = BytesParser(policy=policy.HTTP).parsebytes(head + self.body)
         if not parsed.is_multipart():
             raise ValueError("no multipart form")
-        fields: dict[str, bytes] = {}
+        fields: dict[str, list[bytes]] = {}
         for part in cast("Iterable[EmailMessage]", parsed.iter_parts()):
             name: Any = part.get_param("name", header="content-disposition")
-            fields[str(name)] = cast(bytes, part.get_payload(decode=True))
+            fields.setdefault(str(name), []).append(cast(bytes, part.get_payload(decode=True)))
         return fields
 
 
@@ -294,36 +294,43 @@ class Router:
 @asynccontextmanager
 async def serve(router: Router, *, host: str = HOST, port: int = 0) -> AsyncGenerator[int]:
     """Serve on a port (0: a free one) in the running loop; gives the port. At the end all connections are dropped."""
+    peers: set[Peer] = set()
     app = web.Application(client_max_size=_LARGEST_MESSAGE_BYTES)
     for method, path, http, websocket in router.routes:
         if http is not None:
-            app.router.add_route(method, path, _http(http))
+            app.router.add_route(method, path, _http(http, peers))
         elif websocket is not None:
-            app.router.add_route(method, path, _websocket(websocket))
+            app.router.add_route(method, path, _websocket(websocket, peers))
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
         yield runner.addresses[0][1]
     finally:
+        for peer in tuple(peers):
+            peer.abort()
         await runner.cleanup()
 
 
-def _http(handler: HttpHandler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _http(handler: HttpHandler, peers: set[Peer]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve_one(raw: web.Request) -> web.StreamResponse:
         exchange = Exchange(raw, _request(raw, await raw.read()))
+        peers.add(exchange)
         try:
             await handler(exchange)
         except ConnectionOverError:
             exchange.abort()
+        finally:
+            peers.discard(exchange)
         return exchange.response or web.Response(status=500, text="the emulator gave no answer")
 
     return serve_one
 
 
-def _websocket(handler: WebSocketHandler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _websocket(handler: WebSocketHandler, peers: set[Peer]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve_one(raw: web.Request) -> web.StreamResponse:
         connection = Connection(raw, _request(raw, b""))
+        peers.add(connection)
         try:
             await handler(connection)
             if connection.response is None:
@@ -331,6 +338,8 @@ def _websocket(handler: WebSocketHandler) -> Callable[[web.Request], Awaitable[w
         except ConnectionOverError:
             if connection.response is None:
                 connection.abort()
+        finally:
+            peers.discard(connection)
         await connection.over()
         return connection.response or web.Response(status=500)
 

@@ -53,6 +53,11 @@ cross piano everything history middle kitchen autumn large live near
 catch caught largest smallest biggest potato tomato orders account speaker louder slower faster
 able try tried keeps says said came wanted needs asks likes looks loves thinks works lives plays makes takes gives
 turned reached saved searched ordered sent paid found cancelled confirmed failed sorry
+fine correct exactly actually probably usually mostly hungry thirsty tired ill lunch dinner breakfast pizza salad soup
+wine beer cake cheese egg rice meat chicken holiday weekend birthday party office phone email address message letter
+computer internet code key password bank card shop market museum park beach hill lake island bridge berlin rome madrid
+york england germany spain italy europe america africa english french german language speed light mile miles metre
+metres kilometre kilometres half quarter double zero plus minus
 """
 
 LEXICON: Final[tuple[str, ...]] = tuple(dict.fromkeys(word.replace("'", "") for word in _WORDS.split()))
