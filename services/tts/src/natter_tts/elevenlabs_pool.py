@@ -119,6 +119,8 @@ class SocketPool:
         tasks = self._tasks
         if tasks is not None:
             tasks.create_task(self._live(lane, socket), name="elevenlabs-socket")
+        # Those that it replaces may go; whoever waits for it takes its context before it can look spare.
+        self._tend(lane, loop.time())
         return socket
 
     async def _live(self, lane: _Lane, socket: VoiceSocket) -> None:
