@@ -267,7 +267,7 @@ class Connection(Peer):
         """Begin a message, and abort the connection in it."""
         # RFC 6455, 5.2: FIN and opcode, then a length of 126 that never comes whole.
         self.write_raw(bytes([0x82 if binary else 0x81, 0x7D]) + b"\x00" * 8)
-        self._raw.loop.call_soon(self.abort)
+        asyncio.get_running_loop().call_soon(self.abort)
 
 
 HttpHandler = Callable[[Exchange], Awaitable[None]]
