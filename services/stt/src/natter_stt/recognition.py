@@ -154,6 +154,7 @@ class Recognition(ABC):
         """Finals so far: progress that lasts."""
         self._timeline = Timeline()
         self._cursor = settings.from_sample  # next to be sent
+        self._sent_to = settings.from_sample  # what was sent at least once
         self._border = settings.from_sample  # words before it are in finals
         self._closed = settings.from_sample  # through which requests were answered
         self._stretch: int | None = None  # where the speech begins that no request has closed yet
@@ -189,6 +190,8 @@ class Recognition(ABC):
         # Told only of its end: it began before this stream did, and nobody has closed it.
         if self._stretch is None and (speaking or from_sample > self._closed):
             self._begin_stretch(from_sample - LEAD_SAMPLES)
+        elif not speaking and self._stretch == self._closed and not self.due:
+            self._stretch = None  # its end was answered before it was told
 
     def finalize(self, finalize_id: int, through_sample: int, now: float) -> None:
         """Close everything through a sample."""
@@ -224,10 +227,13 @@ class Recognition(ABC):
         self._connected = False
 
     def _resume_at(self) -> int:
-        said = self._parts[-1].to_sample if self._parts else self._border
-        if self._stretch is None:
-            return max(said, self._closed)
-        return max(said, self._stretch)
+        """From where on audio is sent over a new connection: behind the last word that is closed."""
+        said = max(self._closed, self._parts[-1].to_sample if self._parts else self._border)
+        if self._stretch is not None:
+            return max(said, self._stretch)
+        if self.due:
+            return said
+        return max(said, self._cursor - LEAD_SAMPLES)  # all was quiet
 
     def next_step(self, now: float) -> Step | None:
         """What is to be sent next; None when there is nothing. Followed by `sent`."""
@@ -247,9 +253,10 @@ class Recognition(ABC):
         match step:
             case Audio(first_sample):
                 self._timeline.sent(first_sample, step.samples)
-                if self.recent.oldest_sample > self._cursor:
-                    self.lost_samples += max(0, min(self.recent.oldest_sample, first_sample) - self._cursor)
+                missed = min(self.recent.oldest_sample, first_sample) - max(self._cursor, self._sent_to)
+                self.lost_samples += max(0, missed)
                 self._cursor = first_sample + step.samples
+                self._sent_to = max(self._sent_to, self._cursor)
                 self._note_ready(now)
             case Silence(samples):
                 self._timeline.silence(samples, self._cursor)

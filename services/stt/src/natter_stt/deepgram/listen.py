@@ -44,6 +44,7 @@ class ListenRecognition(Recognition):
         super()._begin_stretch(from_sample)
         # What lies between was heard by nobody and holds nothing.
         self._cursor = max(self._cursor, self._stretch or 0)
+        self._sent_to = max(self._sent_to, self._cursor)
 
     def _signal(self, now: float) -> Step | None:
         if any(self._is_to_be_finalized(ask) for ask in self._asked):
