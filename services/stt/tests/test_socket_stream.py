@@ -1,4 +1,4 @@
-"""How a stream keeps its connection: age, refusals, idle drops. Over real sockets' behaviour see the providers' tests."""
+"""How a stream keeps its connection: age, refusals, idle drops. For real sockets see the providers' tests."""
 
 from __future__ import annotations
 
@@ -87,6 +87,7 @@ async def test_an_old_connection_is_replaced_when_all_is_quiet() -> None:
         await vendor.until(2)
         assert vendor.open_links <= 1
         run.cancel()
+    await vendor.connections.close()
     assert vendor.open_links == 0
     assert vendor.counted("replaced") >= 1
 

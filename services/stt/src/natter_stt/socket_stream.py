@@ -60,7 +60,7 @@ class Connections:
             "Samples that were dropped before there was a connection to send them over",
             registry=registry,
         )
-        self._abandoned: set[asyncio.Task[Link]] = set()
+        self._abandoned: set[asyncio.Task[None]] = set()
 
     def count(self, event: str) -> None:
         """Something happened to a connection."""
@@ -80,27 +80,30 @@ class Connections:
         try:
             done, _ = await asyncio.wait({task}, timeout=within_s)
         except asyncio.CancelledError:
-            self._abandon(task)
+            self._abandon(task, context)
             raise
         if not done:
-            self._abandon(task)
+            self._abandon(task, context)
             raise SttError(Trouble.UNAVAILABLE, f"{vendor} can't be reached in time.")
         return task.result()
 
-    def _abandon(self, task: asyncio.Task[Link]) -> None:
-        task.cancel()
-        self._abandoned.add(task)
-        task.add_done_callback(self._buried)
-
-    def _buried(self, task: asyncio.Task[Link]) -> None:
-        self._abandoned.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at, or it is complained about
+    def _abandon(self, task: asyncio.Task[Link], context: AbstractAsyncContextManager[Link]) -> None:
+        ending = asyncio.get_running_loop().create_task(_end(task, context), name="stt-abandoned")
+        self._abandoned.add(ending)
+        ending.add_done_callback(self._abandoned.discard)
 
     async def close(self) -> None:
         """Wait for attempts that were given up, 1 s at most."""
         if self._abandoned:
             await asyncio.wait(set(self._abandoned), timeout=1.0)
+
+
+async def _end(task: asyncio.Task[Link], context: AbstractAsyncContextManager[Link]) -> None:
+    """Cancel an attempt to connect. It may have succeeded meanwhile: then the connection is ended."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is None:
+        await context.__aexit__(None, None, None)
 
 
 class _AgedError(Exception):
