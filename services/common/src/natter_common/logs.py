@@ -53,8 +53,21 @@ def configure_logs(service: str, settings: ServiceSettings) -> Log:
     level = _LEVELS[settings.log_level]
     logging.basicConfig(level=level, handlers=handlers, force=True)
     # Libraries speak of every packet and request at info level.
-    for library in ("aioice", "aiortc", "httpx", "nats", "uvicorn"):
+    for library in (
+        "aioice",
+        "aiortc",
+        "httpx",
+        "httpx2",
+        "httpcore2",
+        "mcp",
+        "nats",
+        "openai",
+        "uvicorn",
+        "websockets",
+    ):
         logging.getLogger(library).setLevel(max(level, logging.WARNING))
+    # Its words on what it can't parse quote what a server wrote.
+    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),

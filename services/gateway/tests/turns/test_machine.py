@@ -452,6 +452,17 @@ def test_another_recognizer_in_the_pause_is_asked_for_the_words() -> None:
     assert [action.text for action in call.of(act.CommitUser) if isinstance(action, act.CommitUser)] == ["hello there"]
 
 
+def test_another_recognizer_gets_the_time_that_its_predecessor_had() -> None:
+    call = Call()
+    call.speak()
+    call.at(SETTINGS.end_of_turn_silence_ms, ev.RecognizerChanged(decides_turns=False, final_within_ms=800.0))
+    call.at(100, ev.Recognised("hello", final=False, finalize_id=0))
+    call.wait(SETTINGS.final_grace_ms - 200)
+    assert call.of(act.CommitUser) == []
+    call.recognise("hello there")
+    assert [action.text for action in call.of(act.CommitUser) if isinstance(action, act.CommitUser)] == ["hello there"]
+
+
 # --- Tools
 
 

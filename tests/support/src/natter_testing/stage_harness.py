@@ -52,6 +52,7 @@ _KINDS: Final = {
     Report.SPEECH: Speech,
     Report.TRANSCRIPT: Transcript,
     Report.REPLY: Reply,
+    Report.TOOL: Tool,
     Report.FAULT: Fault,
 }
 _ANSWER_TIMEOUT_S: Final = 5.0

@@ -102,6 +102,8 @@ class Conductor:
             bot.tools, page, log, say_filler=self._say_filler, over=self._tools_over, late=self.context.correct_tool
         )
         self._trouble = TroubleBook()
+        self._unheard: str | None = None
+        """What went wrong with recognition since the last final that was waited for."""
         self._generation: Generation | None = None
         self._guess: GuessBox | None = None
         self._reply: HeardReply | None = None
@@ -233,7 +235,8 @@ class Conductor:
         text = " ".join(word.text for word in frame.words)
         if frame.final:
             self._audio.on_final(frame.through_sample)
-            self._final_due.answered(frame.finalize_id)
+            if self._final_due.answered(frame.finalize_id) or frame.sign == TurnSign.TURN_SIGN_END:
+                self._unheard = None
         self.handle(ev.Recognised(text, frame.final, frame.finalize_id, _SIGNS.get(frame.sign, ev.Sign.NONE)))
 
     def on_reply(self, frame: Reply) -> None:
@@ -330,6 +333,8 @@ class Conductor:
 
     def _on_stage_trouble(self, trouble: StageTrouble) -> None:
         living = self._machine.living
+        if trouble.stage == Stage.STAGE_STT:
+            self._unheard = trouble.words
         if self._trouble.note(trouble, living) and living is not None and self._needs(trouble.stage):
             # Whoever tried failed: the caller is told, and the next turn finds another worker.
             self.handle(ev.ReplyFailed(living, trouble.words))
@@ -450,8 +455,7 @@ class Conductor:
                 self._page.user_started()
             case act.UserStopped():
                 self._page.user_stopped()
-                if (words := self._trouble.words(Stage.STAGE_STT)) is not None:
-                    self._page.error(words)
+                self._complain_of_hearing()
             case act.ShowUserText():
                 self._page.user_text(action.text, final=action.final)
             case act.CommitUser():
@@ -495,6 +499,13 @@ class Conductor:
         self._generation = self._new_generation(action.key, action.text, action.modality)
         self._send_turn(self._generation)
         self._complain_of_missing(action.key)
+
+    def _complain_of_hearing(self) -> None:
+        """The caller's turn is over, and recognition had trouble with it to the end."""
+        words = self._trouble.words(Stage.STAGE_STT) or self._unheard
+        self._unheard = None
+        if words is not None:
+            self._page.error(words)
 
     def _complain_of_missing(self, key: AttemptKey) -> None:
         """A reply that needs what nobody can serve fails at once."""

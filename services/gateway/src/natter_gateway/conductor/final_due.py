@@ -6,6 +6,7 @@ class FinalDue:
 
     def __init__(self) -> None:
         self._asked: tuple[int, float] | None = None
+        self._newest = 0
 
     @property
     def due_ms(self) -> float | None:
@@ -13,10 +14,14 @@ class FinalDue:
 
     def asked(self, finalize_id: int, due_ms: float) -> None:
         self._asked = (finalize_id, due_ms)
+        self._newest = finalize_id
 
-    def answered(self, finalize_id: int) -> None:
-        if self._asked is not None and self._asked[0] == finalize_id:
-            self._asked = None
+    def answered(self, finalize_id: int) -> bool:
+        """A final came for a request; whether it is the newest one."""
+        if finalize_id != self._newest or finalize_id == 0:
+            return False
+        self._asked = None
+        return True
 
     def overdue(self, now_ms: float) -> bool:
         """Whether the answer did not come in time; said once a request."""

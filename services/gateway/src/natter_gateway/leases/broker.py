@@ -224,6 +224,8 @@ class LeaseBroker:
                 answered = True
                 deadline = min(deadline, loop.time() + _FURTHER_ANSWERS_S)
                 if answer is None:
+                    # Nobody listens: what somebody said of it once holds no more.
+                    self._problems.pop((offer.stage, offer.provider), None)
                     return
                 self._note_problem(offer, answer)
                 if answer.room:

@@ -234,6 +234,8 @@ class TurnMachine:
             self._bot.drop_guess()
             if isinstance(pausing, Pausing):
                 self._ask_final(pausing.sample, pausing.sample, now_ms, opened=pausing.opened)
+        elif isinstance(pausing, Pausing) and not pausing.closed:
+            self._caller = replace(pausing, asked_anew_at_ms=now_ms)
 
     def _answers_request(self, event: ev.Recognised) -> bool:
         pausing = self._pausing()
@@ -307,7 +309,7 @@ class TurnMachine:
             return pausing.silence_met_at_ms
         settings = self._settings
         grace_ms = settings.final_deadline_ms if pausing.opened and not self._interim else self._final_grace_ms
-        return pausing.silence_met_at_ms + grace_ms
+        return max(pausing.silence_met_at_ms, pausing.asked_anew_at_ms) + grace_ms
 
     def _words(self) -> list[str]:
         return [*self._typed_ahead, *self._finals, *([self._interim] if self._interim else [])]

@@ -38,6 +38,8 @@ class Pausing:
     """Recognition has answered the finalize request."""
     opened: bool = True
     """False: a sound too short to be sure of. It opens a turn if recognition finds a word in it."""
+    asked_anew_at_ms: float = 0.0
+    """When another recognizer was asked, which needs the time that its predecessor had."""
 
 
 CallerState = Quiet | Stirring | Talking | Pausing
