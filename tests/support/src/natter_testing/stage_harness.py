@@ -35,6 +35,7 @@ from natter_proto import (
     Report,
     Speech,
     State,
+    Tool,
     Transcript,
     Turn,
     Voice,

@@ -40,6 +40,8 @@ class Pausing:
     """False: a sound too short to be sure of. It opens a turn if recognition finds a word in it."""
     asked_anew_at_ms: float = 0.0
     """When another recognizer was asked, which needs the time that its predecessor had."""
+    asked_anew: int = 0
+    """How often that was."""
 
 
 CallerState = Quiet | Stirring | Talking | Pausing
