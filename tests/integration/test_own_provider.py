@@ -22,7 +22,7 @@ from natter_gateway.bots.model import AUTO_PROVIDERS
 from natter_local.system import GATEWAY, LocalOptions, LocalSystem
 from natter_proto import stage_name
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+on_the_call_loop = pytest.mark.asyncio(loop_scope="module")
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLE: Final = ROOT / "examples" / "own_provider"
@@ -47,7 +47,7 @@ NO_KEYS: Final = dict.fromkeys(("DEEPGRAM_API_KEY", "ELEVENLABS_API_KEY", "OPENA
 def install(folder: Path) -> None:
     """Install the example into a folder of its own, with its dependencies left to what is there, as its page says."""
     uv = shutil.which("uv", path=str(ROOT / ".venv-tools" / "bin")) or shutil.which("uv")
-    assert uv, "neither .venv-tools nor the PATH has uv"
+    assert uv, "neither .venv-tools nor the PATH has uv: make setup brings it"
     command = (uv, "pip", "install", "--quiet", "--offline", "--python", sys.executable, "--no-deps")
     done = subprocess.run((*command, "--target", str(folder), str(EXAMPLE)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -86,6 +86,7 @@ async def get(url: str) -> Any:
     return answer.json()
 
 
+@on_the_call_loop
 async def test_the_worker_offers_it_and_the_list_of_bots_shows_it(system: LocalSystem) -> None:
     health = await get(f"{system.of('tts')[0].url}/health")
     assert health["providers"]["beep"] == "beeps, one for each word"
@@ -95,6 +96,7 @@ async def test_the_worker_offers_it_and_the_list_of_bots_shows_it(system: LocalS
     assert bots["beeper"]["stages"]["tts"] == {"provider": "beep", "detail": "beeps, one for each word"}
 
 
+@on_the_call_loop
 async def test_its_voice_is_heard_word_by_word(system: LocalSystem) -> None:
     async with Caller.connect(system.url, bot="beeper") as caller:
         assert await hear_greeting(caller, within_s=10)
@@ -107,6 +109,7 @@ async def test_its_voice_is_heard_word_by_word(system: LocalSystem) -> None:
     assert abs(pitch_hz(voice) - HIGH_HZ) < 20
 
 
+@on_the_call_loop
 async def test_a_voice_that_it_does_not_have_is_said_to_the_caller(system: LocalSystem) -> None:
     with pytest.raises(RefusedError, match="low or high, not 'squeak'") as refused:
         async with Caller.connect(system.url, bot="squeaker"):
