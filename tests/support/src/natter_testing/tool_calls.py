@@ -22,7 +22,7 @@ from natter_emulators.marks import caller_speech, hear, heard_text
 from natter_emulators.script import Fault, Messages, Reply, Script
 from natter_local.system import GATEWAY, LocalOptions, LocalSystem
 from natter_testing.eventually import eventually
-from natter_testing.webhooks import SECRET, SECRET_VARIABLE, Hook, Webhooks
+from natter_testing.webhooks import SECRET, SECRET_VARIABLE, Webhooks
 
 WITHIN_S: Final = 20.0
 _VOICE: Final = "brisk"
@@ -196,11 +196,6 @@ def asked(messages: Messages) -> int:
 def outcomes(turn: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Outcome and result of each call in a turn of the transcript."""
     return [(call["outcome"], call["result"]) for call in turn["tools"]]
-
-
-def keys(hook: Hook) -> set[str]:
-    """The Idempotency-Keys that a webhook was called with."""
-    return {run.key for run in hook.runs}
 
 
 def _write(folder: Path, bots: Sequence[ToolBot]) -> None:

@@ -1,0 +1,194 @@
+"""The llm worker is killed before, during and after a call of a tool: it runs at most once, and the reply tells."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from natter_emulators.marks import count_words
+from natter_emulators.script import Messages, Reply, ToolCall
+from natter_local.supervised import Supervised
+from natter_testing.eventually import eventually
+from natter_testing.tool_calls import WITHIN_S, ToolBot, ToolTalk, ToolWorld, outcomes, results, within
+from natter_testing.webhooks import Hook
+
+QUESTION: Final = "Please book a table for me."
+DONE: Final = "Thank you, it is booked for you now."
+NOT_SURE: Final = "Sorry, perhaps it is booked, perhaps not."
+"""What the model makes of a call whose outcome is unknown."""
+TIMEOUT_MS: Final = 30_000
+SLOW_MS: Final = 2_000
+"""How long a model takes to begin that is killed before it does. It is waited for 3 s."""
+
+
+@dataclass(slots=True)
+class Victim:
+    """A call whose llm worker is killed, and what became of it.
+
+    Attributes:
+        hook: the webhook that its tool is; None where the page runs the tool.
+        early: it can be brought to its point before the others are, and wait for them.
+    """
+
+    bot: ToolBot
+    hook: Hook | None
+    early: bool
+    reach: Callable[[ToolTalk, float], Awaitable[None]]
+    """Bring it to the point where the worker is killed; given when the question was said."""
+    go_on: Callable[[ToolTalk], None]
+    """What happens once the worker is dead."""
+    heard: str = ""
+    turn: dict[str, Any] = field(default_factory=dict[str, Any])
+    errors: list[str] = field(default_factory=list[str])
+
+
+def model(messages: Messages) -> Reply:
+    """Books once, and says what is known of it."""
+    found = results(messages)
+    if not found:
+        return Reply(tool_calls=[ToolCall("book")])
+    return Reply(DONE if found[-1] == "booked" else NOT_SURE)
+
+
+def webhook(world: ToolWorld, name: str, *, slow_ms: int = 0, **fields: Any) -> tuple[ToolBot, Hook]:
+    hook = world.webhooks.add(name, "booked", held=True)
+    tool = world.http_tool("book", name, timeout_ms=TIMEOUT_MS, **fields)
+    return ToolBot(name, model, [tool], slow_ms=slow_ms), hook
+
+
+def before(world: ToolWorld) -> Victim:
+    """The model has not called the tool yet."""
+    bot, hook = webhook(world, "before", slow_ms=SLOW_MS)
+    hook.release.set()
+
+    async def reach(talk: ToolTalk, said_s: float) -> None:
+        await talk.wait_for("bot-llm-started", said_s)
+        assert hook.runs == []
+
+    return Victim(bot, hook, False, reach, lambda _talk: None)
+
+
+def while_it_runs(world: ToolWorld, name: str, **fields: Any) -> Victim:
+    """The tool has begun and is not done."""
+    bot, hook = webhook(world, name, **fields)
+
+    async def reach(_talk: ToolTalk, _said_s: float) -> None:
+        await within(hook.began)
+
+    return Victim(bot, hook, True, reach, lambda _talk: hook.release.set())
+
+
+def while_the_page_runs_it() -> Victim:
+    bot = ToolBot("page", model, [{"name": "book", "kind": "browser", "timeout_ms": TIMEOUT_MS}])
+
+    async def reach(talk: ToolTalk, said_s: float) -> None:
+        await talk.wait_for("llm-function-call-in-progress", said_s)
+
+    def go_on(talk: ToolTalk) -> None:
+        (asked,) = talk.caller.recording.of_type("llm-function-call-in-progress")
+        talk.caller.send("llm-function-call-result", {**asked.data, "result": "booked"})
+
+    return Victim(bot, None, True, reach, go_on)
+
+
+def after(world: ToolWorld) -> Victim:
+    """The result is reported, and the next generation has not said anything yet."""
+    bot, hook = webhook(world, "after", slow_ms=SLOW_MS)
+
+    async def with_the_result() -> int:
+        return sum(
+            request.json()["messages"][-1]["role"] == "tool"
+            for request in world.emulators.openai.requests
+            if request.method == "POST" and request.json()["model"] == bot.name
+        )
+
+    async def reach(talk: ToolTalk, said_s: float) -> None:
+        await within(hook.began)
+        hook.release.set()
+        await eventually(with_the_result, lambda seen: seen == 1, WITHIN_S)
+        assert not talk.caller.recording.of_type("bot-llm-text", after_s=said_s)
+
+    return Victim(bot, hook, False, reach, lambda _talk: None)
+
+
+def all_victims(world: ToolWorld) -> list[Victim]:
+    return [
+        before(world),
+        while_it_runs(world, "during"),
+        while_it_runs(world, "during-idempotent", idempotent=True),
+        while_it_runs(world, "during-read-only", read_only=True),
+        while_the_page_runs_it(),
+        after(world),
+    ]
+
+
+async def sessions(world: ToolWorld, process: Supervised) -> int:
+    return (await world.http.get(f"{process.url}/health")).json()["sessions"]
+
+
+async def play_all(folder: Path) -> dict[str, Victim]:
+    async with ToolWorld.open(folder) as world, AsyncExitStack() as stack:
+        victims = all_victims(world)
+        for victim in victims:
+            world.add(victim.bot)
+        await world.start({})
+        talks = {victim.bot.name: await stack.enter_async_context(world.call(victim.bot.name)) for victim in victims}
+        # Only now, so that all calls are with the first.
+        spare = await world.system.add("llm")
+        first = world.system.of("llm")[0]
+        assert (await sessions(world, first), await sessions(world, spare)) == (len(victims), 0)
+
+        said_s: dict[str, float] = {}
+
+        async def bring(victim: Victim) -> None:
+            talk = talks[victim.bot.name]
+            said_s[victim.bot.name] = await talk.ask(QUESTION)
+            await victim.reach(talk, said_s[victim.bot.name])
+
+        async def end(victim: Victim) -> None:
+            talk = talks[victim.bot.name]
+            victim.go_on(talk)
+            victim.heard = await talk.hear_reply(said_s[victim.bot.name])
+            victim.turn = await talk.turn()
+            victim.errors = talk.errors
+
+        await asyncio.gather(*(bring(victim) for victim in victims if victim.early))
+        await asyncio.gather(*(bring(victim) for victim in victims if not victim.early))
+        await world.system.kill("llm", number=1)
+        await asyncio.gather(*(end(victim) for victim in victims))
+        assert await sessions(world, spare) == len(victims)
+        return {victim.bot.name: victim for victim in victims}
+
+
+@pytest.fixture(scope="module")
+def victims(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Victim]:
+    return asyncio.run(play_all(tmp_path_factory.mktemp("kills")))
+
+
+@pytest.mark.parametrize(
+    ("name", "runs", "outcome", "says"),
+    [
+        ("before", 1, "result", DONE),
+        ("during", 1, "unknown", NOT_SURE),
+        ("during-read-only", 1, "unknown", NOT_SURE),
+        ("during-idempotent", 2, "result", DONE),
+        ("page", 0, "result", DONE),
+        ("after", 1, "result", DONE),
+    ],
+)
+def test_kill(victims: dict[str, Victim], name: str, runs: int, outcome: str, says: str) -> None:
+    victim = victims[name]
+    ((became, _result),) = outcomes(victim.turn)
+    assert became == outcome
+    assert count_words(says, victim.heard.split()).exact, victim.heard
+    assert victim.turn["bot"] == says
+    assert victim.errors == []
+    if victim.hook is not None:
+        assert len(victim.hook.runs) == runs
+        assert len({run.key for run in victim.hook.runs}) == 1, "it runs again under the same id"
+        # That of the dead worker was left unfinished; the other one, if any, was not.
+        assert sum(run.over for run in victim.hook.runs) == (outcome == "result")
