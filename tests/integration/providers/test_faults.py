@@ -22,7 +22,7 @@ SERVICES: Final = {"gateway": 1, "vad": 1, "stt": 2, "llm": 1, "tts": 2}
 USUAL: Final = {"stt": {"provider": "deepgram"}, "llm": {"provider": "openai"}, "tts": {"provider": "elevenlabs"}}
 LASTING: Final = (Fault.UNAUTHORIZED, Fault.QUOTA, Fault.BAD_REQUEST)
 FAULTS: Final = tuple(fault for fault in Fault if fault is not Fault.NONE)
-AT_ONCE: Final = 12
+AT_ONCE: Final = 10
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,8 @@ class Outcome:
     holes_ms: list[float] = field(default_factory=list[float])
     """Silences of over 150 ms inside the reply, as they arrived."""
     audible_s: float = 0.0
+    pcm: Pcm = field(default_factory=lambda: np.zeros(0, np.int16))
+    """The call as the caller heard it, 24 kHz."""
 
     @property
     def heard(self) -> str:
@@ -153,7 +155,8 @@ def _note(outcome: Outcome, caller: Caller, said_s: float) -> None:
     if loud:
         outcome.answered_s = loud[0].time_s - said_s
         outcome.holes_ms = _holes(loud)
-    outcome.words = hear(_joined(frames), VOICE_HZ)
+    outcome.pcm = _joined(frames)
+    outcome.words = hear(outcome.pcm, VOICE_HZ)
 
 
 def _joined(frames: Sequence[ReceivedFrame]) -> Pcm:
