@@ -139,9 +139,9 @@ def test_gladia_that_does_not_take_the_audio_is_stuck() -> None:
     speaking(core, 1_000)
     core.finalize(1, 16_000, 10.0)
     core.message(Alive(), 10.0)
-    core.tick(11.3)
+    core.tick(10.6)
     with pytest.raises(SttError) as caught:
-        core.tick(11.5)
+        core.tick(10.8)
     assert caught.value.code == Trouble.STALLED
 
 

@@ -178,12 +178,12 @@ def test_little_sound_that_nothing_came_of_is_over_after_300_ms() -> None:
     assert bench.finals == [(1, "")]
 
 
-def test_a_vendor_that_owes_words_is_stuck_after_700_ms() -> None:
+def test_a_vendor_that_owes_words_is_stuck_after_500_ms() -> None:
     bench = listening()
     bench.finalize(1, 32_000)
-    bench.wait(0.6)
+    bench.wait(0.46)
     with pytest.raises(SttError) as caught:
-        bench.wait(0.2)
+        bench.wait(0.1)
     assert caught.value.code == Trouble.STALLED
     assert bench.finals == []
 

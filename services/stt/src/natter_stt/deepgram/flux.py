@@ -17,6 +17,8 @@ SILENT_OVER_S: Final = 0.6
 # A request to finalize is answered by the end of the turn. Until then Flux may decide itself; it is told after that.
 END_TURN_AFTER_S: Final = 1.6
 STALLED_S: Final = 2.4
+# It speaks four times a second while audio flows, in silence too.
+MUTE_S: Final = 0.8
 
 
 class FluxRecognition(Recognition):
@@ -50,7 +52,10 @@ class FluxRecognition(Recognition):
         return now - ask.ready_at >= SILENT_OVER_S and now - self._fed_at > FLOWING_S
 
     def _is_overdue(self, ask: Ask, now: float) -> bool:
-        return ask.ready_at is not None and now - ask.ready_at >= STALLED_S
+        if ask.ready_at is None:
+            return False
+        mute = now - self._fed_at <= FLOWING_S and now - max(ask.ready_at, self._heard_at) >= MUTE_S
+        return mute or now - ask.ready_at >= STALLED_S
 
     def _signal(self, now: float) -> Step | None:
         if self._open and any(self._is_to_be_ended(ask, now) for ask in self._asked):

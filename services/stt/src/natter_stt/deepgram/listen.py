@@ -17,8 +17,9 @@ KEEP_ALIVE_S: Final = 4.0
 GREETING_SAMPLES: Final = 100 * MS
 # The answer to a Finalize may be left out when there is next to nothing to say.
 FINALIZE_OVER_S: Final = 0.3
-# With words still owed it is waited for so long: just less than the conductor waits.
-FINALIZE_STALLED_S: Final = 0.7
+# With words still owed it is waited for a little longer. Of the 800 ms that the conductor waits enough is left to ask
+# again over a new connection.
+FINALIZE_STALLED_S: Final = 0.5
 # An interim that ends so close before the pause has heard everything: interims trail the audio.
 TRAILING_SAMPLES: Final = 300 * MS
 LITTLE_SAMPLES: Final = 1_000 * MS

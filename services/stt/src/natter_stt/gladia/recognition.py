@@ -16,7 +16,8 @@ TAIL_SAMPLES: Final = 350 * MS
 NOTHING_S: Final = 1.0
 # What is known counts, just before the conductor gives up.
 OPEN_COUNTS_S: Final = 1.3
-STALLED_S: Final = 1.4
+# Audio is acknowledged when it arrives. Enough is left then of the 1.5 s that the conductor waits to try again.
+STALLED_S: Final = 0.7
 
 
 class GladiaRecognition(Recognition):
@@ -58,4 +59,6 @@ class GladiaRecognition(Recognition):
         return waited_s >= NOTHING_S and self._has >= ask.until
 
     def _is_overdue(self, ask: Ask, now: float) -> bool:
-        return ask.ready_at is not None and now - ask.ready_at >= STALLED_S
+        if ask.ready_at is None or self._has >= ask.until:
+            return False
+        return now - max(ask.ready_at, self._opened_at) >= STALLED_S
