@@ -18,9 +18,18 @@ from natter_bench.caller import Caller
 from natter_bench.conversation import hear_greeting
 from natter_bench.errors import RefusedError
 from natter_bench.recording import VOICE_HZ
+from natter_common.providers import installed
 from natter_gateway.bots.model import AUTO_PROVIDERS
+from natter_llm.openai import client as chat
 from natter_local.system import GATEWAY, LocalOptions, LocalSystem
 from natter_proto import stage_name
+from natter_stt import gladia
+from natter_stt import openai as transcriptions
+from natter_stt.deepgram import FLUX_ENGLISH, NOVA
+from natter_stt.provider import SttProvider
+from natter_tts import deepgram as aura
+from natter_tts import elevenlabs_wire
+from natter_tts import openai as speech_api
 
 on_the_call_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -135,6 +144,14 @@ def pitch_hz(voice: np.ndarray) -> float:
     return float(np.argmax(spectrum)) * VOICE_HZ / len(voice)
 
 
+def table(stage: str) -> dict[tuple[str, str], str]:
+    """The cells of a stage's table by row and provider."""
+    found = re.search(rf"^## .*`{stage}`\n(?:.*\n)*?((?:\|.*\|\n)+)", PAGE.read_text(), re.MULTILINE)
+    assert found, stage
+    heading, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines())
+    return {(row[0], provider): cell for row in rows for provider, cell in zip(heading[1:], row[1:], strict=True)}
+
+
 class TestPage:
     """docs/providers.md says what the code says."""
 
@@ -148,9 +165,30 @@ class TestPage:
     def test_each_provider_has_its_column(self, stage: str) -> None:
         package = tomllib.loads((ROOT / "services" / stage / "pyproject.toml").read_text())
         registered = set(package["project"]["entry-points"][f"natter.{stage}"])
-        heading = re.search(rf"^## .*`{stage}`\n(?:.*\n)*?\| \|(.+)\|\n", PAGE.read_text(), re.MULTILINE)
-        assert heading
-        assert {cell.strip(" `") for cell in heading[1].split("|")} == registered
+        assert {provider for _, provider in table(stage)} == registered
+
+    @pytest.mark.parametrize(
+        ("stage", "row", "provider", "default"),
+        [
+            ("stt", "`model`", "deepgram", NOVA),
+            ("stt", "`model`", "deepgram-flux", FLUX_ENGLISH),
+            ("stt", "`model`", "gladia", gladia.MODEL),
+            ("stt", "`model`", "openai", transcriptions.MODEL),
+            ("llm", "`model`", "openai", chat.DEFAULT_MODEL),
+            ("tts", "`voice`", "deepgram", aura.DEFAULT_VOICES["en"]),
+            ("tts", "`model`", "elevenlabs", elevenlabs_wire.DEFAULT_MODEL),
+            ("tts", "`model`", "openai", speech_api.DEFAULT_MODEL),
+            ("tts", "`voice`", "openai", speech_api.DEFAULT_VOICE),
+        ],
+    )
+    def test_it_names_the_defaults(self, stage: str, row: str, provider: str, default: str) -> None:
+        assert f"`{default}`" in table(stage)[row, provider]
+
+    def test_it_says_when_a_final_comes(self) -> None:
+        for provider in installed("natter.stt", SttProvider):
+            within_ms = provider.final_within_ms
+            words = f"{within_ms} ms" if within_ms < 1_000 else f"{within_ms / 1_000:g} s"
+            assert table("stt")["a final comes within", provider.name] == words
 
     def test_it_has_the_order_of_auto(self) -> None:
         page = PAGE.read_text()
