@@ -1,0 +1,107 @@
+"""The caller's side of a session: what detection and recognition report, as events of the turn machine."""
+
+from typing import Final
+
+from natter_gateway.conductor.caller_audio import CallerAudio
+from natter_gateway.conductor.final_due import FinalDue
+from natter_gateway.conductor.frames import CallerSpeech, FrameWriter
+from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.trouble import TroubleBook
+from natter_gateway.leases.board import HeldLease
+from natter_gateway.turns import events as ev
+from natter_gateway.turns.machine import TurnMachine
+from natter_proto import Speech, SpeechEvent, Stage, Transcript, TurnSign
+
+_SPEECH_EVENTS: Final = {
+    SpeechEvent.SPEECH_EVENT_ONSET: ev.Onset,
+    SpeechEvent.SPEECH_EVENT_RESUME: ev.Onset,
+    SpeechEvent.SPEECH_EVENT_SPEECH: ev.SpeechConfirmed,
+}
+_SIGNS: Final = {
+    TurnSign.TURN_SIGN_EAGER_END: ev.Sign.EAGER_END,
+    TurnSign.TURN_SIGN_RESUMED: ev.Sign.RESUMED,
+    TurnSign.TURN_SIGN_END: ev.Sign.END,
+}
+
+
+class HearingSide:
+    """Knows where the caller's speech lies, and what recognition owes."""
+
+    def __init__(self, machine: TurnMachine, frames: FrameWriter, page: Page, trouble: TroubleBook) -> None:
+        self._machine = machine
+        self._frames = frames
+        self._page = page
+        self._trouble = trouble
+        self._audio = CallerAudio()
+        self._final_due = FinalDue()
+        self._unheard: str | None = None
+
+    @property
+    def due_ms(self) -> float | None:
+        """When recognition has to have answered."""
+        return self._final_due.due_ms
+
+    @property
+    def speech(self) -> CallerSpeech:
+        """What recognition has to know now."""
+        return self._audio.speech(self._machine.caller)
+
+    @property
+    def speech_to_sample(self) -> int:
+        """End of the last speech before a pause."""
+        return self._audio.speech_to_sample
+
+    @property
+    def replay_from_sample(self) -> int | None:
+        """Where a new vad or stt worker has to begin to read; None: with what comes now."""
+        return self._audio.replay_from_sample(self._machine.caller)
+
+    def on_speech(self, frame: Speech) -> ev.Event | None:
+        """What detection says; None for what this version does not know."""
+        match frame.event:
+            case SpeechEvent.SPEECH_EVENT_PAUSE:
+                self._audio.speech_to_sample = frame.sample
+                return ev.Paused(frame.sample, frame.through_sample, frame.probability)
+            case SpeechEvent.SPEECH_EVENT_FALSE_ONSET:
+                return ev.OnsetFaded(frame.sample, frame.through_sample)
+            case _:
+                event = _SPEECH_EVENTS.get(frame.event)
+                if event is None:
+                    return None
+                self._audio.on_speech(frame.sample, self._machine.caller)
+                return event(frame.sample)
+
+    def on_transcript(self, frame: Transcript) -> ev.Event:
+        """What recognition says."""
+        if frame.final:
+            self._audio.on_final(frame.through_sample)
+            if self._final_due.answered(frame.finalize_id) or frame.sign == TurnSign.TURN_SIGN_END:
+                self._unheard = None
+        text = " ".join(word.text for word in frame.words)
+        return ev.Recognised(text, frame.final, frame.finalize_id, _SIGNS.get(frame.sign, ev.Sign.NONE))
+
+    def ask_final(self, finalize_id: int, through_sample: int, lease: HeldLease | None, now_ms: float) -> None:
+        """Ask recognition for what was said before a pause, and see to it that it answers."""
+        self._audio.asked_final = (finalize_id, through_sample)
+        self.ask_final_again(lease, now_ms)
+
+    def ask_final_again(self, lease: HeldLease | None, now_ms: float) -> None:
+        """Ask a recognizer for what its predecessor owed."""
+        self._frames.finalize(*self._audio.asked_final)
+        if lease is not None and lease.final_within_ms:
+            self._final_due.asked(self._audio.asked_final[0], now_ms + lease.final_within_ms)
+
+    def overdue(self, now_ms: float) -> bool:
+        """Whether recognition did not answer in time; said once a request."""
+        return self._final_due.overdue(now_ms)
+
+    def on_trouble(self, words: str) -> None:
+        """Recognition failed: the caller hears of it, if it is not made good before the turn is over."""
+        self._unheard = words
+
+    def turn_over(self) -> None:
+        """The caller's turn is over: say so if recognition had trouble with it to the end."""
+        words = self._trouble.words(Stage.STAGE_STT) or self._unheard
+        self._unheard = None
+        if words is not None:
+            self._page.error(words)

@@ -1,0 +1,419 @@
+"""The bot's side of a session: from the model's text to what the caller heard of it, whoever makes it.
+
+What is needed to go on when a worker fails is kept here: the text so far for another model, and which words have their
+voice, for another voice.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Final
+
+from natter_common.logs import Log
+from natter_common.metrics import Metrics
+from natter_gateway.bots.model import Bot
+from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
+from natter_gateway.conductor.generation import Generation, Piece
+from natter_gateway.conductor.guess_box import GuessBox
+from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.tool_rounds import ToolRounds
+from natter_gateway.conductor.trouble import TroubleBook
+from natter_gateway.conductor.turn_latency import TurnLatencyMeter
+from natter_gateway.context import Context, ToolRecord
+from natter_gateway.latency import Mark
+from natter_gateway.media.playout import Playout, PlayoutOrderError, PlayoutOverflowError, PoppedFrame, SegmentFinished
+from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
+from natter_gateway.media.segment import PlayoutGapError
+from natter_gateway.reply import Reply as HeardReply
+from natter_gateway.reply import ReplyHeard, ReplyNotice, SpokenWord
+from natter_gateway.tools.round import Call
+from natter_gateway.turns import actions as act
+from natter_gateway.turns import events as ev
+from natter_gateway.turns.events import AttemptKey, Modality
+from natter_gateway.turns.machine import TurnMachine
+from natter_gateway.turns.states import Thinking
+from natter_proto import VOICE_RATE_HZ, EndReason, Reply, ReplyKind, Stage, Voice
+
+_NO_ANSWER: Final = "The model had no answer. Please try again."
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
+
+
+class ReplySide:
+    """At most one reply that the caller may hear, and one that is prepared."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        machine: TurnMachine,
+        frames: FrameWriter,
+        page: Page,
+        trouble: TroubleBook,
+        metrics: Metrics,
+        log: Log,
+        *,
+        handle: Callable[[ev.Event], None],
+        publish_state: Callable[[], None],
+        prompt: Callable[[], str],
+    ) -> None:
+        """`handle` takes an event for the machine, `prompt` gives the system prompt for the model in use."""
+        self.context: Final = Context()
+        self.playout: Final = Playout()
+        self.latency: Final = TurnLatencyMeter(page, metrics, log)
+        self.tools: Final = ToolRounds(
+            bot.tools, page, log, say_filler=self._say_filler, over=self._tools_over, late=self.context.correct_tool
+        )
+        self._bot = bot
+        self._machine = machine
+        self._frames = frames
+        self._page = page
+        self._trouble = trouble
+        self._metrics = metrics
+        self._log = log
+        self._handle = handle
+        self._publish_state = publish_state
+        self._prompt = prompt
+        self._loop = asyncio.get_running_loop()
+        self._generation: Generation | None = None
+        self._guess: GuessBox | None = None
+        self._reply: HeardReply | None = None
+        self._granted = 0
+        self._next_segment_id = 1
+
+    @property
+    def due_ms(self) -> float | None:
+        """When to call `tick` at the latest."""
+        dues_ms = (None if self._reply is None else self._reply.due_ms, self.tools.deadline_ms)
+        return min((due for due in dues_ms if due is not None), default=None)
+
+    def tick(self) -> None:
+        """Time passes."""
+        if self._reply is not None:
+            self._notify(self._reply.advance(self._now_ms()))
+        self.tools.tick(self._now_ms())
+
+    def living(self) -> list[LivingAttempt]:
+        """The attempts as the stages have to know them."""
+        attempts: list[LivingAttempt] = []
+        reply = self._reply
+        if self._machine.living is not None and reply is not None:
+            self._granted = reply.granted
+            attempts.append(LivingAttempt(reply.key, reply.segment_count, self._granted, reply.modality, reply.voiced))
+        if self._machine.guess is not None:
+            attempts.append(LivingAttempt(self._machine.guess, 0, 1, Modality.VOICE, committed=False))
+        return attempts
+
+    # --- What stages and playout report
+
+    def on_reply(self, frame: Reply) -> None:
+        """More text of a reply, or its end, or tools that it wants."""
+        if self._kept_for_guess(frame):
+            return
+        key = (frame.header.turn, frame.header.attempt)
+        reply = self._living_reply(key, "reply")
+        generation = self._generation
+        if reply is None or generation is None or frame.step != generation.step:
+            return
+        self._handle(ev.ReplyProgress(key))
+        match frame.kind:
+            case ReplyKind.REPLY_KIND_DELTA:
+                self.latency.mark(Mark.MODEL, self._now_ms())
+                if text := generation.new_text(frame.text):
+                    self._page.model_text(text)
+            case ReplyKind.REPLY_KIND_SEGMENT:
+                self.latency.mark(Mark.MODEL, self._now_ms())
+                self.latency.mark(Mark.TEXT, self._now_ms())
+                number = frame.header.segment
+                if number == reply.segment_count + 1:
+                    generation.pieces.append(Piece(number, frame.text, frame.spoken))
+                self._notify(reply.add_segment(number, frame.text, frame.spoken))
+                self._grant()
+            case ReplyKind.REPLY_KIND_TOOL_CALLS:
+                self._begin_tools(generation, frame)
+            case ReplyKind.REPLY_KIND_END:
+                self._end_generation(generation, reply, frame)
+            case _:
+                self._metrics.drop("reply", "unknown_kind")
+
+    def _end_generation(self, generation: Generation, reply: HeardReply, frame: Reply) -> None:
+        generation.running = False
+        if frame.reason == EndReason.END_REASON_TOOL_CALLS:
+            return
+        if frame.segments == 0:
+            words = "The model may not answer that." if frame.reason == EndReason.END_REASON_FILTERED else _NO_ANSWER
+            self._handle(ev.ReplyFailed(reply.key, words))
+        else:
+            self._notify(reply.end(frame.segments))
+
+    def _begin_tools(self, generation: Generation, frame: Reply) -> None:
+        generation.running = False
+        if generation.step >= self._bot.llm.max_tool_steps:
+            self._handle(ev.ReplyFailed(generation.key, "The answer took too many steps. Please ask in another way."))
+            return
+        ids = generation.call_ids(frame.tool_calls)
+        calls = [Call(one, call.name, call.arguments) for one, call in zip(ids, frame.tool_calls, strict=True)]
+        self._handle(ev.ToolsBegan(generation.key))
+        self.tools.begin(generation.key, calls, self._now_ms())
+
+    def _tools_over(self, key: AttemptKey, records: tuple[ToolRecord, ...]) -> None:
+        generation = self._generation
+        if generation is None or generation.key != key or key != self._machine.living:
+            return
+        generation.end_step(records)
+        self._handle(ev.ToolsOver(key))
+        self._send_turn(generation)
+
+    def _say_filler(self, text: str) -> None:
+        """A tool takes its time, and nothing is being said."""
+        reply = self._reply
+        if reply is None or reply.modality is Modality.TEXT or not isinstance(self._machine.bot, Thinking):
+            return
+        number = reply.segment_count + 1
+        self._notify(reply.add_segment(number, text, text))
+        self._grant()
+        self._frames.segment(reply.key, number, text, text)
+
+    def on_voice(self, frame: Voice) -> None:
+        """Voice of a segment: queued for playout, with its words."""
+        if self._kept_for_guess(frame):
+            return
+        header = frame.header
+        key = (header.turn, header.attempt)
+        reply = self._living_reply(key, "voice")
+        if reply is None:
+            return
+        if isinstance(self._machine.bot, Thinking):
+            self._handle(ev.ReplyProgress(key))
+        audio = frame.audio
+        segment_key = (*key, header.segment)
+        if frame.words:
+            words = [SpokenWord(word.text, (word.from_sample + word.to_sample) // 2) for word in frame.words]
+            reply.add_words(header.segment, words)
+        try:
+            if audio.data:
+                self.latency.mark(Mark.VOICE, self._now_ms())
+                self._page.voice_arrived()
+                first_sample = reply.add_voice(header.segment, audio.first_sample, len(audio.data) // 2)
+                self.playout.push(segment_key, audio.data, first_sample)
+            if audio.end:
+                self.playout.end(segment_key, reply.set_total(header.segment, frame.total_samples))
+                self._grant()
+        except (PlayoutOverflowError, PlayoutGapError, PlayoutOrderError) as error:
+            self._log.warning("voice can't be played", reason=str(error), turn=header.turn)
+            self._handle(ev.ReplyFailed(key, "The bot's voice broke off. Please say that again."))
+
+    def on_frame(self, frame: PoppedFrame, at_s: float) -> bool:
+        """A frame of voice is handed to the network; whether that may have changed when `tick` is due."""
+        reply = self._reply
+        if reply is None:
+            return False
+        at_ms = at_s * 1000
+        if frame.spans:
+            if self.latency.waiting and frame.audible:
+                self.latency.audible(at_ms)
+            if isinstance(self._machine.bot, Thinking):
+                self._handle(ev.ReplyAudible(reply.key))
+        for event in frame.events:
+            if isinstance(event, PlayoutSegmentStarted):
+                self._say_playout(event.key, 0, held=False)
+        self._notify(reply.on_frame(frame, at_ms))
+        for event in frame.events:
+            if isinstance(event, SegmentFinished):
+                self._grant()
+                if self.playout.queued_samples == 0 and self._reply is reply:
+                    self._handle(ev.ReplyDry(reply.key))
+        return True
+
+    def set_round_trip(self, round_trip_ms: float) -> None:
+        """The caller's network changed."""
+        if self._reply is not None:
+            self._reply.set_round_trip(round_trip_ms)
+
+    # --- What the machine decides
+
+    def do(self, action: act.Action) -> None:
+        """Begin, adopt or drop an attempt."""
+        match action:
+            case act.StartAttempt():
+                self._start(action)
+            case act.StartVerbatim():
+                self._start_verbatim(action)
+            case act.StartGuess():
+                self._start_guess(action)
+            case act.AdoptGuess():
+                self._adopt_guess(action)
+            case act.DropGuess():
+                self._drop_guess()
+            case _:
+                raise ValueError(f"{type(action).__name__} is nothing for the reply")
+
+    def adopt_attempt(self) -> None:
+        """An attempt lives: its reply has to be there before its state is told."""
+        key = self._machine.living
+        if key is not None and (self._reply is None or self._reply.key != key):
+            bot = self._machine.bot
+            modality = bot.modality if isinstance(bot, Thinking) else Modality.VOICE
+            self._reply = HeardReply(key, modality, self._next_segment_id)
+
+    def _start(self, action: act.StartAttempt) -> None:
+        """Have a reply generated."""
+        self._page.model_started()
+        self._generation = self._new_generation(action.key, action.text, action.modality)
+        self._send_turn(self._generation)
+        self._complain_of_missing(action.key)
+
+    def _complain_of_missing(self, key: AttemptKey) -> None:
+        """A reply that needs what nobody can serve fails at once."""
+        for stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
+            words = self._trouble.words(stage)
+            if words is not None and self.needs(stage):
+                self._handle(ev.ReplyFailed(key, words))
+                return
+
+    def _send_turn(self, generation: Generation) -> None:
+        kept = self._reply.segment_count if self._reply is not None and self._reply.key == generation.key else 0
+        self._frames.turn(generation, self._prompt(), kept)
+
+    def _start_guess(self, action: act.StartGuess) -> None:
+        """Have a reply prepared, unheard."""
+        self._guess = GuessBox(self._new_generation(action.key, action.text, Modality.VOICE))
+        self._send_turn(self._guess.generation)
+
+    def _adopt_guess(self, action: act.AdoptGuess) -> None:
+        """What was prepared is the reply: all that has come of it counts from now on."""
+        guess, self._guess = self._guess, None
+        if guess is None or guess.key != action.key:
+            return
+        self._page.model_started()
+        self._generation = guess.generation
+        for frame in guess.open():
+            if isinstance(frame, Voice):
+                self.on_voice(frame)
+            else:
+                self.on_reply(frame)
+        self._complain_of_missing(action.key)
+
+    def _drop_guess(self) -> None:
+        """What was prepared is waste."""
+        guess, self._guess = self._guess, None
+        if guess is not None:
+            self._metrics.wasted_voice.inc(guess.voiced_samples / VOICE_RATE_HZ)
+
+    def _kept_for_guess(self, frame: Reply | Voice) -> bool:
+        """Whether a frame is of the guess: it waits for the turn's end."""
+        guess = self._guess
+        if guess is None or (frame.header.turn, frame.header.attempt) != guess.key:
+            return False
+        if not guess.keep(frame):
+            self._handle(ev.GuessFailed(guess.key))
+        return True
+
+    def _start_verbatim(self, action: act.StartVerbatim) -> None:
+        """Have a text spoken as it is."""
+        segments = [part for part in _SENTENCE_END.split(action.text.strip()) if part]
+        reply = self._reply
+        if reply is None or reply.key != action.key:
+            return
+        for number, text in enumerate(segments, start=1):
+            self._notify(reply.add_segment(number, text, text))
+        self._frames.verbatim(action.key, segments)
+        self._notify(reply.end(len(segments)))
+        self._grant()
+        self._complain_of_missing(action.key)
+
+    def end(self, action: act.EndAttempt) -> None:
+        """A reply is over: the context gets what was heard of it, and what its tools found."""
+        reply, self._reply = self._reply, None
+        generation, self._generation = self._generation, None
+        self.latency.forget()
+        if reply is None or reply.key != action.key:
+            return
+        self._next_segment_id = reply.next_segment_id
+        if action.outcome is not act.Outcome.COMPLETE:
+            self.playout.cut()
+        for step in generation.done if generation is not None else ():
+            self.context.add_tools(action.key[0], step.records)
+        if records := self.tools.interrupt():
+            self.context.add_tools(action.key[0], records)
+        self.context.add_heard(action.key[0], reply.heard_text)
+        self._page.reply_over(interrupted=action.outcome is act.Outcome.INTERRUPTED)
+        self._log.info("reply over", turn=action.key[0], outcome=action.outcome.value, segments=reply.segment_count)
+
+    # --- Takeover
+
+    def stage_lost(self, stage: Stage) -> None:
+        """A worker is gone, and what it was preparing or running with it."""
+        if stage == Stage.STAGE_LLM:
+            self.tools.executor_lost()
+        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS) and self._guess is not None:
+            self._handle(ev.GuessFailed(self._guess.key))
+
+    def go_on_generating(self) -> None:
+        """Another model serves the session."""
+        generation = self._generation
+        if generation is not None and generation.running:
+            generation.restart()
+            self._send_turn(generation)
+        self.tools.executor_back(self._now_ms())
+
+    def go_on_speaking(self) -> None:
+        """Another voice serves the session: it says what has not come whole."""
+        reply = self._reply
+        if reply is None or reply.modality is Modality.TEXT:
+            self._publish_state()
+            return
+        complete, rest = reply.hand_over_voice()
+        for number, total_samples in complete:
+            self.playout.end((*reply.key, number), total_samples)
+        self._publish_state()
+        for unvoiced in rest:
+            self._frames.segment(reply.key, unvoiced.number, unvoiced.text, unvoiced.spoken)
+        if reply.ended:
+            self._frames.reply_end(reply.key, reply.segment_count)
+
+    def needs(self, stage: Stage) -> bool:
+        """Whether the reply can't go on without a stage."""
+        reply = self._reply
+        if reply is None:
+            return False
+        if stage == Stage.STAGE_TTS:
+            return reply.modality is not Modality.TEXT and (not reply.ended or reply.voiced < reply.segment_count)
+        return stage == Stage.STAGE_LLM and not reply.ended
+
+    # --- Parts
+
+    def _new_generation(self, key: AttemptKey, text: str, modality: Modality) -> Generation:
+        context = self.context.before(key[0], self._prompt(), self._bot.context.max_tokens)
+        return Generation(key, context, self.context.summary, text, modality)
+
+    def _notify(self, notices: list[ReplyNotice]) -> None:
+        for notice in notices:
+            if isinstance(notice, ReplyHeard):
+                if self._reply is not None:
+                    self._handle(ev.ReplyComplete(self._reply.key))
+            else:
+                self._page.reply_news(notice)
+
+    def _grant(self) -> None:
+        """Let tts go on when playout has come near enough."""
+        if self._reply is not None and self._reply.granted != self._granted:
+            self._publish_state()
+
+    def _living_reply(self, key: AttemptKey, kind: str) -> HeardReply | None:
+        if self._reply is None or key != self._reply.key or key != self._machine.living:
+            self._metrics.drop(kind, "dead_attempt")
+            return None
+        return self._reply
+
+    def say_held(self, *, held: bool) -> None:
+        """Tell tts where the voice is held."""
+        position = self.playout.held_at if held else None
+        if position is not None:
+            self._say_playout(position[0], position[1], held=held)
+
+    def _say_playout(self, key: tuple[int, ...], sample: int, *, held: bool) -> None:
+        turn, attempt, segment = key
+        queued_ms = self.playout.queued_samples * 1000 // VOICE_RATE_HZ
+        self._frames.playout((turn, attempt, segment), sample, queued_ms, held=held)
+
+    def _now_ms(self) -> float:
+        return self._loop.time() * 1000
