@@ -72,6 +72,7 @@ class AnsweringBot:
     capacity: int = 100
     url: str = ""
     bots: list[str | None] = field(default_factory=list)
+    offers: list[dict[str, Any]] = field(default_factory=list)
     sessions: list[BotSession] = field(default_factory=list)
 
     def app(self) -> FastAPI:
@@ -100,6 +101,7 @@ class AnsweringBot:
         return app
 
     async def _answer(self, identity: str, body: dict[str, Any]) -> JSONResponse:
+        self.offers.append(body)
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         session = BotSession(peer, Microphone())
         self.sessions.append(session)

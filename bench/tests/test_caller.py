@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 
 import httpx
 import pytest
@@ -120,6 +121,23 @@ async def test_receiver_reports_reach_the_bot(serve_bot):
                 if reports and reports[0].packetsLost == 3:
                     break
                 await caller.wait_until(lambda: False, within_s=0.1)
+
+
+async def test_a_call_goes_on_over_a_new_connection(serve_bot, question):
+    async with serve_bot() as bot, Caller.connect(bot.url) as caller:
+        await exchange(caller, question)
+        pc_id = caller.pc_id
+        await caller.reconnect()
+        assert caller.pc_id == pc_id
+        assert [offer["restart_pc"] for offer in bot.offers] == [False, True]
+        assert [offer["pc_id"] for offer in bot.offers] == [None, pc_id]
+        first, second = bot.sessions
+        asked_s = time.monotonic()
+        await exchange(caller, question)
+        assert caller.last_audible_s > asked_s
+        assert (first.replies, second.replies) == (1, 1)
+        assert await caller.wait_until(lambda: first.peer.connectionState == "closed", 5.0)
+        assert await caller.wait_until(lambda: bool(second.texts), 5.0), "pings go on"
 
 
 async def test_two_callers_share_a_client(serve_bot, question):

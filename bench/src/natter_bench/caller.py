@@ -17,6 +17,7 @@ from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceServer,
     RTCPeerConnection,
     RTCRtpTransceiver,
     RTCSessionDescription,
@@ -82,7 +83,9 @@ class Caller:
         self._channel: RTCDataChannel | None = None
         self._ping: asyncio.Task[None] | None = None
         self._on_session: Callable[[str], Awaitable[None]] | None = None
-        self._tap = PacketTap(network.outgoing, network.incoming, self._on_sent, self._on_received)
+        self._signalling: Signalling | None = None
+        self._ice_servers: list[RTCIceServer] = []
+        self._tap = self._new_tap()
 
     @classmethod
     @asynccontextmanager
@@ -155,6 +158,28 @@ class Caller:
             raise CallError("the data channel is not open")
         self._channel.send(text)
 
+    async def reconnect(self, within_s: float = READY_WITHIN_S) -> None:
+        """Go on with the same session over a new peer connection, as the official client does when the old one fails.
+
+        Losses begin to count anew. Raises RefusedError, NotReadyError.
+        """
+        if self._signalling is None or self._peer is None:
+            raise CallError("nothing to reconnect: the call is over")
+        left, heard_late = self._peer, self.microphone.late_frames
+        await self._stop_pings()
+        self.microphone.hush()
+        # A sender that stops takes its track along, and another stream begins with other numbers.
+        self.microphone = Microphone()
+        self.microphone.late_frames = heard_late
+        self._ear, self._tap = Ear(late=self._ear.late), self._new_tap()
+        try:
+            await self._connect_peer(self._signalling, within_s, bot=None, variables=None)
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_WITHIN_S):
+                    await left.close()
+        self._begin()
+
     # -- waiting
 
     async def wait_until(self, condition: Callable[[], bool], within_s: float) -> bool:
@@ -204,10 +229,7 @@ class Caller:
     async def close(self) -> None:
         """Leave as the official client does. Safe to call twice."""
         peer, self._peer = self._peer, None
-        ping, self._ping = self._ping, None
-        if ping is not None:
-            ping.cancel()
-            await asyncio.wait([ping])
+        await self._stop_pings()
         if peer is None:
             return
         if self._channel is not None and self._channel.readyState == "open":
@@ -232,10 +254,27 @@ class Caller:
         self.session_id = started.session_id if started else None
         self.setup.started_ms = _since_ms(begin_s) if started else 0.0
 
+        self._signalling, self._ice_servers = signalling, started.ice_servers if started else []
+        answered_s = await self._connect_peer(signalling, within_s, bot=bot, variables=variables)
+        self.setup.answered_ms = (answered_s - begin_s) * 1000
+        self.setup.connected_ms = _since_ms(begin_s)
+
+        self._begin()
+        about = {"library": "natter-bench", "library_version": version("natter-bench")}
+        self.send("client-ready", {"version": RTVI_VERSION, "about": about})
+        message = await self.wait_for("bot-ready", "error", after_s=begin_s, within_s=within_s)
+        if message is None:
+            raise NotReadyError(f"the bot was not ready within {within_s:g} s")
+        if message.type == "error":
+            raise NotReadyError(f"the bot reported an error: {message.data}")
+        self.setup.ready_ms = (message.time_s - begin_s) * 1000
+
+    async def _connect_peer(
+        self, signalling: Signalling, within_s: float, *, bot: str | None, variables: Mapping[str, Any] | None
+    ) -> float:
+        """A new peer connection, its data channel open; returns when the offer was answered."""
         # No servers is said explicitly: aiortc's default is a public STUN server.
-        configuration = RTCConfiguration(
-            iceServers=started.ice_servers if started else [], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE
-        )
+        configuration = RTCConfiguration(iceServers=self._ice_servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         peer = self._peer = RTCPeerConnection(configuration)
         # The browser's m-lines in its order: audio, video, and the data channel.
         audio = peer.addTransceiver(self.microphone, direction="sendrecv")
@@ -246,28 +285,36 @@ class Caller:
         channel.on("message", self._on_message)
         await peer.setLocalDescription(await peer.createOffer())
         answer = await signalling.offer(
-            peer.localDescription.sdp, session_id=self.session_id, bot=bot, variables=variables
+            peer.localDescription.sdp,
+            session_id=self.session_id,
+            bot=bot,
+            variables=variables,
+            pc_id=self.pc_id,
+            restart=self.pc_id is not None,
         )
-        self.pc_id = answer.pc_id
-        self.setup.answered_ms = _since_ms(begin_s)
-        if self._on_session is not None:
+        answered_s = time.monotonic()
+        first, self.pc_id = self.pc_id is None, answer.pc_id
+        if first and self._on_session is not None:
             # What follows the dot is a secret, and no part of the name.
             await self._on_session(answer.pc_id.partition(".")[0])
         await self._accept(peer, audio, answer.sdp)
         await self._within(within_s, opened.wait(), "no WebRTC connection")
-        self.setup.connected_ms = _since_ms(begin_s)
+        return answered_s
 
+    def _new_tap(self) -> PacketTap:
+        def received(packet: ReceivedPacket) -> None:
+            # What still comes over a connection that was left belongs to other numbers.
+            if self._tap is tap:
+                self._on_received(packet)
+
+        tap = PacketTap(self._network.outgoing, self._network.incoming, self._on_sent, received)
+        return tap
+
+    def _begin(self) -> None:
+        """What is said first on every data channel."""
         self._ping = asyncio.create_task(self._ping_each_second(), name="caller-ping")
         self._track_status(0, enabled=True)
         self._track_status(1, enabled=False)
-        about = {"library": "natter-bench", "library_version": version("natter-bench")}
-        self.send("client-ready", {"version": RTVI_VERSION, "about": about})
-        message = await self.wait_for("bot-ready", "error", after_s=begin_s, within_s=within_s)
-        if message is None:
-            raise NotReadyError(f"the bot was not ready within {within_s:g} s")
-        if message.type == "error":
-            raise NotReadyError(f"the bot reported an error: {message.data}")
-        self.setup.ready_ms = (message.time_s - begin_s) * 1000
 
     async def _accept(self, peer: RTCPeerConnection, audio: RTCRtpTransceiver, sdp: str) -> None:
         try:
@@ -283,6 +330,12 @@ class Caller:
                 await waiting
         except TimeoutError as error:
             raise NotReadyError(f"{otherwise} within {within_s:g} s") from error
+
+    async def _stop_pings(self) -> None:
+        ping, self._ping = self._ping, None
+        if ping is not None:
+            ping.cancel()
+            await asyncio.wait([ping])
 
     async def _ping_each_second(self) -> None:
         while self._channel is not None and self._channel.readyState == "open":

@@ -14,11 +14,11 @@ _SILENT_DBFS = -80.0
 class Ear:
     """Level of packet after packet in order of arrival; `late` counts those that arrived after one sent later."""
 
-    def __init__(self) -> None:
+    def __init__(self, late: int = 0) -> None:
         self._decoder = Decoder(_EAR_HZ)
         self._last: ReceivedPacket | None = None
         self._last_dbfs = SILENCE_DBFS
-        self.late = 0
+        self.late = late
 
     def level_dbfs(self, packet: ReceivedPacket) -> float:
         """Level of the packet's audio; that of the one before when it is late, or the same silence again."""

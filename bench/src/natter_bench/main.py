@@ -28,6 +28,7 @@ from natter_bench.report import call_text
 from natter_bench.resources import nats_of, read_services
 from natter_bench.speech import SpeechError
 from natter_bench.tap import DEFAULT_REALM
+from natter_bench.turns import TurnsOptions, run_turns, turns_text
 
 _T = TypeVar("_T")
 
@@ -135,7 +136,33 @@ def _leak(parsed: argparse.Namespace) -> int:
     return 1 if report.left_behind else 0
 
 
-_COMMANDS: Final = {"run": _bench, "call": _call, "loss": _loss, "load": _load, "cost": _cost, "leak": _leak}
+def _many_turns(parsed: argparse.Namespace) -> int:
+    options = TurnsOptions(
+        turns=parsed.turns,
+        session_turns=parsed.session_turns,
+        reconnect_every=parsed.reconnect_every,
+        samples=parsed.samples,
+        stt=parsed.stt,
+        llm=parsed.llm,
+        tts=parsed.tts,
+    )
+    report = asyncio.run(run_turns(options))
+    if parsed.json:
+        _print_json(dataclasses.asdict(report))
+    else:
+        sys.stdout.write(turns_text(report))
+    return 1 if report.grew or report.too_many_missed else 0
+
+
+_COMMANDS: Final = {
+    "run": _bench,
+    "call": _call,
+    "loss": _loss,
+    "load": _load,
+    "cost": _cost,
+    "leak": _leak,
+    "turns": _many_turns,
+}
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:
@@ -252,6 +279,29 @@ def _parser() -> argparse.ArgumentParser:
         "subscriptions, open files, threads, leases and memory with those before.",
     )
     leak.add_argument("--sessions", type=_positive_int, default=1_000, metavar="N", help="sessions (default 1000)")
+
+    turns = commands.add_parser(
+        "turns",
+        help="what turns leave behind, over emulated vendors",
+        description="Starts emulated vendors, broker and services, asks the same short question again and again, and "
+        "looks at memory, tasks, open files and sockets in between. Exits with 1 when something grows.",
+    )
+    turns.add_argument("--turns", type=_at_least_8, default=1_000, metavar="N", help="questions (default 1000)")
+    turns.add_argument(
+        "--session-turns", type=_count, default=0, metavar="N", help="of one session (default: one session for all)"
+    )
+    turns.add_argument(
+        "--reconnect-every",
+        type=_count,
+        default=50,
+        metavar="M",
+        help="turns over one peer connection of a session, 0 for all (default %(default)s)",
+    )
+    turns.add_argument("--samples", type=_at_least_8, default=20, metavar="N", help="looks taken (default %(default)s)")
+    turns.add_argument("--stt", default="deepgram", metavar="PROVIDER", help="default %(default)s")
+    turns.add_argument("--llm", default="openai", metavar="PROVIDER", help="default %(default)s")
+    turns.add_argument("--tts", default="elevenlabs", metavar="PROVIDER", help="default %(default)s")
+    turns.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser
 
 
@@ -302,6 +352,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError("must not be negative")
+    return value
+
+
+def _at_least_8(text: str) -> int:
+    value = int(text)
+    if value < 8:
+        raise argparse.ArgumentTypeError("must be at least 8")
     return value
 
 

@@ -82,6 +82,12 @@ class Recording:
         """The received sound, decoded in the sender's order. Costs about 25 µs a packet: ask once."""
         return decode(self.packets)
 
+    def clear(self) -> None:
+        """Forget everything, in a call so long that its recording would fill the memory."""
+        self.sent.clear()
+        self.packets.clear()
+        self.messages.clear()
+
     def of_type(self, *types: str, after_s: float = float("-inf")) -> list[Message]:
         """Messages of these types that arrived after a time."""
         return [message for message in self.messages if message.type in types and message.time_s > after_s]
