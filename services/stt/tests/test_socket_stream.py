@@ -129,7 +129,7 @@ async def test_speech_tries_a_new_connection_once() -> None:
     stream = vendor.stream()
     run = asyncio.get_running_loop().create_task(stream.run())
     await vendor.until(1)
-    stream.feed(0, bytes(640))
+    stream.feed(0, bytes(6_400))
     stream.speech(0, speaking=True)
     vendor.links[0].failure.set_exception(SttError(Trouble.CUT_OFF, "cut"))
     await vendor.until(2)

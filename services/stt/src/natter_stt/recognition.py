@@ -144,6 +144,9 @@ class Ask:
 class Recognition(ABC):
     """One session's state. What it has to say is collected by `take`; `tick` has to be called often, see `tick_s`."""
 
+    message_samples = 0
+    """Less audio waits for more, unless somebody waits for a final: each message costs both sides."""
+
     def __init__(self, vendor: str, settings: StreamSettings) -> None:
         self.vendor = vendor
         self.settings = settings
@@ -243,6 +246,8 @@ class Recognition(ABC):
         if signal is not None:
             return signal
         if not self._wants_audio():
+            return None
+        if self.recent.next_sample - self._cursor < self.message_samples and not self._asked:
             return None
         found = self.recent.read(self._cursor, MOST_IN_A_MESSAGE_SAMPLES)
         return None if found is None else Audio(*found)

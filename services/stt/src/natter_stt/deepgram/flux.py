@@ -24,6 +24,8 @@ MUTE_S: Final = 0.8
 class FluxRecognition(Recognition):
     """One session at Deepgram's `/v2/listen`. `Heard.words` are all words of the turn."""
 
+    message_samples = 80 * MS  # what the vendor recommends
+
     def __init__(self, settings: StreamSettings) -> None:
         super().__init__("Deepgram Flux", settings)
 

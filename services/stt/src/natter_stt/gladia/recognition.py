@@ -23,6 +23,8 @@ STALLED_S: Final = 0.7
 class GladiaRecognition(Recognition):
     """One session at Gladia."""
 
+    message_samples = 80 * MS  # the SDK takes 0.8 ms for a message and its acknowledgement
+
     def __init__(self, settings: StreamSettings) -> None:
         super().__init__("Gladia", settings)
         self._utterance_open = False
