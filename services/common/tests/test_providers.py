@@ -4,7 +4,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from natter_common.providers import NoProviderError, ProviderError, close_all, installed, load_all
+from natter_common.providers import NoProviderError, ProviderError, Trouble, close_all, installed, load_all, refused
 
 
 class Voice:
@@ -43,3 +43,26 @@ async def test_when_none_can_be_had_all_reasons_are_said() -> None:
 
 def test_a_group_that_nobody_registers_in_has_no_providers() -> None:
     assert installed("natter.no-such-stage", Voice) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "retryable"),
+    [
+        (401, Trouble.UNAUTHORIZED, False),
+        (403, Trouble.UNAUTHORIZED, False),
+        (402, Trouble.QUOTA, False),
+        (404, Trouble.BAD_SETTINGS, False),
+        (422, Trouble.BAD_SETTINGS, False),
+        (408, Trouble.UNAVAILABLE, True),
+        (429, Trouble.RATE_LIMITED, True),
+        (500, Trouble.UNAVAILABLE, True),
+        (503, Trouble.UNAVAILABLE, True),
+    ],
+)
+def test_a_vendors_status_in_words(status: int, code: Trouble, retryable: bool) -> None:
+    refusal = refused("Vendor", status, "VENDOR_API_KEY", "no\n such   thing " + "x" * 1_000)
+    assert (refusal.code, refusal.retryable) == (code, retryable)
+    assert str(status) in refusal.words
+    assert "Vendor says: no such thing x" in refusal.words
+    assert len(refusal.words) < 400
+    assert ("VENDOR_API_KEY" in refusal.words) == (code in (Trouble.UNAUTHORIZED, Trouble.QUOTA))
