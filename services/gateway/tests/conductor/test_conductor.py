@@ -17,6 +17,7 @@ from natter_proto import (
     Stage,
     State,
     Turn,
+    Usage,
     Voice,
     pcm_audio,
 )
@@ -63,6 +64,16 @@ async def test_the_latency_that_is_told_adds_up(new_stages: Any) -> None:
     told = next(message["data"]["natter"]["latency"] for message in stages.sent if message["type"] == "metrics")
     assert sum(item["ms"] for item in told["contributions"]) == pytest.approx(told["total_ms"], abs=0.5)
     assert told["total_ms"] >= 1_500  # the speech ended 24,000 samples before what was read
+
+
+async def test_what_a_generation_took_is_told(new_stages: Any) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    usage = Usage(prompt_tokens=10, completion_tokens=3)
+    header = stages.header()
+    stages.conductor.on_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_END, segments=1, usage=usage))
+    told = next(message["data"] for message in stages.sent if message["type"] == "metrics")
+    assert told == {"tokens": [{"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}]}
 
 
 async def test_an_interruption_keeps_what_was_heard_and_silences_the_rest(new_stages: Any) -> None:

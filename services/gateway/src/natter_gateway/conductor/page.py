@@ -117,5 +117,11 @@ class Page:
         }
         self._send(outgoing.message("metrics", data))
 
+    def usage(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """What a generation took."""
+        total = prompt_tokens + completion_tokens
+        tokens = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": total}
+        self._send(outgoing.message("metrics", {"tokens": [tokens]}))
+
     def error(self, words: str, *, fatal: bool = False) -> None:
         self._send(outgoing.error(words, fatal=fatal))

@@ -136,6 +136,8 @@ class ReplySide:
 
     def _end_generation(self, generation: Generation, reply: HeardReply, frame: Reply) -> None:
         generation.running = False
+        if frame.usage.prompt_tokens or frame.usage.completion_tokens:
+            self._page.usage(frame.usage.prompt_tokens, frame.usage.completion_tokens)
         if frame.reason == EndReason.END_REASON_TOOL_CALLS:
             return
         if frame.segments == 0:
