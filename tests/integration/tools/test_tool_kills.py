@@ -100,11 +100,7 @@ def after(world: ToolWorld) -> Victim:
     bot, hook = webhook(world, "after", slow_ms=SLOW_MS)
 
     async def with_the_result() -> int:
-        return sum(
-            request.json()["messages"][-1]["role"] == "tool"
-            for request in world.emulators.openai.requests
-            if request.method == "POST" and request.json()["model"] == bot.name
-        )
+        return sum(messages[-1]["role"] == "tool" for messages in world.requests(bot.name))
 
     async def reach(talk: ToolTalk, said_s: float) -> None:
         await within(hook.began)

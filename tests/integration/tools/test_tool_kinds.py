@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import re
 import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -15,7 +14,9 @@ import pytest
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 
-from natter_emulators.marks import count_words
+from natter_bench.words import normalise
+from natter_emulators.deepgram import TurnQuiet
+from natter_emulators.marks import caller_speech, count_words
 from natter_emulators.script import Messages, Reply, ToolCall
 from natter_proto import RealmSubjects
 from natter_testing.eventually import eventually
@@ -24,6 +25,8 @@ from natter_testing.tool_calls import WITHIN_S, ToolBot, ToolWorld, asked, outco
 QUESTION = "What is the weather in Paris?"
 ANOTHER = "Stop, tell me a story."
 THIRD = "What is the answer?"
+FIRST_HALF = "Please remember that I like tea"
+SECOND_HALF = "with milk and sugar."
 PARIS = '{"city": "Paris"}'
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 BOOKING = {
@@ -67,7 +70,7 @@ async def one_turn(world: ToolWorld, bot: str, *, says: str, tools: list[tuple[s
         heard = await talk.hear_reply(said_s)
         turn = await talk.turn()
         assert outcomes(turn) == tools
-        assert count_words(QUESTION, re.findall(r"\w+", turn["user"].lower())).exact
+        assert count_words(QUESTION, normalise(turn["user"])).exact
         assert as_heard(says)(heard), heard
         assert turn["bot"] == says
         assert talk.errors == []
@@ -263,6 +266,57 @@ def with_a_filler(world: ToolWorld) -> Play:
     return play
 
 
+def on_a_silent_page(world: ToolWorld) -> Play:
+    model = once("where", "{}", lambda _found: "Sorry, there is no answer.")
+    world.add(ToolBot("silent-page", model, [{"name": "where", "kind": "browser", "timeout_ms": 400}]))
+
+    async def play() -> None:
+        async with world.call("silent-page") as talk:
+            said_s = await talk.ask(QUESTION)
+            await talk.wait_for("llm-function-call-stopped", said_s)
+            (asked_page,) = talk.caller.recording.of_type("llm-function-call-in-progress")
+            talk.caller.send("llm-function-call-result", {**asked_page.data, "result": "too late"})
+            assert as_heard("Sorry, there is no answer.")(heard := await talk.hear_reply(said_s)), heard
+            ((outcome, result),) = outcomes(await talk.turn())
+            assert outcome == "timeout"
+            assert result != "too late"
+
+    return play
+
+
+# --- Turns that are not over
+
+
+def only_after_the_turn(world: ToolWorld) -> Play:
+    hook = world.webhooks.add("noted", "done")
+
+    def model(messages: Messages) -> Reply:
+        if found := results(messages):
+            return Reply(f"It is {found[0]}.")
+        return Reply(tool_calls=[ToolCall("note", json.dumps({"text": str(messages[-1]["content"])}))])
+
+    text = {"type": "object", "properties": {"text": {"type": "string"}}}
+    tool = world.http_tool("note", "noted", read_only=True, parameters=text)
+    world.emulators.deepgram.turn_quiet = TurnQuiet(eager_ms=300, end_ms=1_500)
+    world.add(ToolBot("only-after-the-turn", model, [tool], stt="deepgram-flux"))
+
+    async def guesses() -> int:
+        return len(world.requests("only-after-the-turn"))
+
+    async def play() -> None:
+        async with world.call("only-after-the-turn") as talk:
+            await talk.ask(FIRST_HALF)
+            # The model is asked on the chance that this was all, and wants the tool.
+            await eventually(guesses, lambda seen: seen > 0, WITHIN_S)
+            said_s = await talk.ask(SECOND_HALF)
+            assert as_heard("It is done.")(heard := await talk.hear_reply(said_s)), heard
+            assert outcomes(await talk.turn()) == [("result", "done")]
+        (run,) = hook.runs
+        assert count_words(f"{FIRST_HALF} {SECOND_HALF}", normalise(run.arguments["text"])).exact
+
+    return play
+
+
 # --- Interrupted ones
 
 
@@ -341,12 +395,14 @@ SCENARIOS: dict[str, Callable[[ToolWorld], Play]] = {
         side_by_side,
         one_after_the_other,
         too_slow,
+        on_a_silent_page,
         with_a_filler,
+        only_after_the_turn,
         interrupted,
         survived,
     )
 }
-AT_ONCE = 6
+AT_ONCE = 7
 
 
 @asynccontextmanager
@@ -402,7 +458,10 @@ async def play_all(folder: Path) -> dict[str, BaseException | None]:
 
     async with ToolWorld.open(folder) as world:
         plays = {name: prepare(world) for name, prepare in SCENARIOS.items()}
-        await world.start({"NATTER_TOOL_COMMANDS": sys.executable})
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(world.start({"NATTER_TOOL_COMMANDS": sys.executable}), name="start")
+            for text in (QUESTION, ANOTHER, THIRD, FIRST_HALF, SECOND_HALF):
+                await asyncio.to_thread(caller_speech, text)
         async with asyncio.TaskGroup() as tasks:
             for name, play in plays.items():
                 tasks.create_task(one(name, play), name=name)

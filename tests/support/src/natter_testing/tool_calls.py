@@ -38,6 +38,7 @@ class ToolBot:
     tools: Sequence[Mapping[str, Any]]
     slow_ms: int = 0
     """How long its model takes to begin, each time."""
+    stt: str = "deepgram"
 
     @property
     def document(self) -> str:
@@ -45,7 +46,7 @@ class ToolBot:
         fields: dict[str, Any] = {
             "name": self.name,
             "prompt": "You are a script.",
-            "stt": {"provider": "deepgram"},
+            "stt": {"provider": self.stt},
             "llm": {"provider": "openai", "model": self.name},
             "tts": {"provider": "elevenlabs", "voice": _VOICE},
             "tools": [{"description": "Helps.", **tool} for tool in self.tools],
@@ -102,6 +103,8 @@ class ToolWorld:
                 "NATTER_WEB_DIR": str(self.folder / "no-page"),
                 "NATTER_HTTP_HOST": "127.0.0.1",
                 "NATTER_DRAIN_S": "0",
+                # The built-in recognition, which is not used here, would have room for a few only.
+                "NATTER_CAPACITY": "20",
                 SECRET_VARIABLE: SECRET,
                 **self.emulators.environment(),
                 **env,
@@ -116,6 +119,11 @@ class ToolWorld:
         """A conversation with a bot."""
         async with Caller.connect(self.system.url, bot=bot, http=self.http) as caller:
             yield ToolTalk(caller, self.http, self.system.url)
+
+    def requests(self, bot: str) -> list[list[dict[str, Any]]]:
+        """What a bot's model was asked: the messages of each request."""
+        bodies = [one.json() for one in self.emulators.openai.requests if one.method == "POST"]
+        return [body["messages"] for body in bodies if body["model"] == bot]
 
     def http_tool(self, name: str, hook: str, **fields: Any) -> dict[str, Any]:
         """A tool that is one of the webhooks."""
