@@ -4,9 +4,10 @@ import pytest
 
 from natter_common.providers import Trouble
 from natter_stt.deepgram.flux import FluxRecognition
+from natter_stt.exchange import Alive, Audio, Heard, Received, Signal, SpeechNoticed, VendorWord
 from natter_stt.gladia.recognition import GladiaRecognition
 from natter_stt.provider import StreamSettings, SttError, TurnSign
-from natter_stt.recognition import Alive, Audio, Heard, Received, Recognition, Signal, SpeechNoticed, VendorWord
+from natter_stt.recognition import Recognition
 
 
 def words(text: str, from_s: float, to_s: float) -> tuple[VendorWord, ...]:

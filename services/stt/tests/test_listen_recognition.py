@@ -4,19 +4,9 @@ import pytest
 
 from natter_common.providers import Trouble
 from natter_stt.deepgram.listen import KEEP_ALIVE_S, ListenRecognition
+from natter_stt.exchange import Alive, Audio, Heard, Message, Signal, Silence, Step, UtteranceOver, VendorWord
 from natter_stt.provider import StreamSettings, SttError, Transcript
-from natter_stt.recognition import (
-    Alive,
-    Audio,
-    Heard,
-    Message,
-    Recognition,
-    Signal,
-    Silence,
-    Step,
-    UtteranceOver,
-    VendorWord,
-)
+from natter_stt.recognition import Recognition
 
 MS = 16
 

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from natter_common.providers import Trouble
+from natter_stt.exchange import Message, Step
 from natter_stt.gladia.recognition import GladiaRecognition
 from natter_stt.provider import StreamSettings, SttError
-from natter_stt.recognition import Message, Step
 from natter_stt.socket_stream import Connections, Link, SocketStream
 
 

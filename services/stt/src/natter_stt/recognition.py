@@ -6,7 +6,6 @@ vendor's rules: what it is sent, and when a request to finalize is over.
 
 from __future__ import annotations
 
-import enum
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
@@ -14,6 +13,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from natter_common.providers import Trouble
+from natter_stt.exchange import (
+    Alive,
+    Audio,
+    Heard,
+    Message,
+    Received,
+    Signal,
+    Silence,
+    SpeechNoticed,
+    Step,
+    UtteranceOver,
+    VendorWord,
+)
 from natter_stt.provider import SAMPLE_RATE_HZ, StreamSettings, SttError, Transcript, TurnSign, Word
 from natter_stt.recent import RecentAudio
 from natter_stt.timeline import Timeline
@@ -30,96 +42,6 @@ AUDIO_PATIENCE_S: Final = 0.5
 LONG_SAMPLES: Final = 8_000 * MS
 # Speech that ended, and nobody asked for its final: a request would have come long ago.
 UNASKED_S: Final = 3.0
-
-
-class Signal(enum.Enum):
-    """What a vendor is told beside audio."""
-
-    FINALIZE = "finalize"
-    KEEP_ALIVE = "keep_alive"
-    END_TURN = "end_turn"
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """Samples of the session to be sent."""
-
-    first_sample: int
-    pcm: bytes
-
-    @property
-    def samples(self) -> int:
-        """How many."""
-        return len(self.pcm) // 2
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """Samples to be sent that are not the session's."""
-
-    samples: int
-
-
-Step = Audio | Silence | Signal
-
-
-@dataclass(frozen=True, slots=True)
-class VendorWord:
-    """A word with its times in seconds of the vendor's stream."""
-
-    text: str
-    from_s: float
-    to_s: float
-    confidence: float = 0.0
-    estimated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Words that a vendor heard between two times of its stream, in seconds.
-
-    Attributes:
-        words: what it makes of the stretch now.
-        final: it does not change any more.
-        from_finalize: the vendor says that it answers a request.
-        sign: about the turn, of vendors that decide about turns: then `words` are all of the turn.
-        language: two-letter code; empty where the vendor tells none.
-    """
-
-    words: tuple[VendorWord, ...]
-    from_s: float
-    to_s: float
-    final: bool
-    from_finalize: bool = False
-    sign: TurnSign = TurnSign.NONE
-    language: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechNoticed:
-    """The vendor's own speech detection: somebody began or ceased to speak."""
-
-    speaking: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The vendor has this much of the stream, in seconds."""
-
-    through_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class UtteranceOver:
-    """The vendor thinks that an utterance is over since its last word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alive:
-    """Anything else that shows that somebody is there."""
-
-
-Message = Heard | SpeechNoticed | Received | UtteranceOver | Alive
 
 
 @dataclass(slots=True)

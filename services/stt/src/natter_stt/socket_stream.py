@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry, Counter
 
 from natter_common.backoff import Backoff
 from natter_common.providers import Trouble
+from natter_stt.exchange import Message, Step
 from natter_stt.provider import Emit, SttError
-from natter_stt.recognition import Message, Recognition, Step
+from natter_stt.recognition import Recognition
 
 CONNECT_S: Final = 2.0
 # Somebody speaks: a new connection has to be there so soon, or another provider takes over.

@@ -61,7 +61,7 @@ class _Deepgram:
     async def load(self, registry: CollectorRegistry) -> None:
         """Read the key and import the SDK; raises `SttError` without a key. Needs no network."""
         settings = DeepgramSettings()
-        if not settings.deepgram_api_key.get_secret_value():
+        if not settings.deepgram_api_key.get_secret_value().strip():
             raise SttError(Trouble.NOT_CONFIGURED, "DEEPGRAM_API_KEY is not set.", retryable=False)
         self._client = await asyncio.to_thread(_client, settings)
         self._connections = Connections(self.name, registry)
@@ -191,7 +191,7 @@ def _client(settings: DeepgramSettings) -> AsyncDeepgramClient:
     base = settings.deepgram_base_url.rstrip("/")
     sockets = base.replace("http", "ws", 1)
     client = AsyncDeepgramClient(
-        api_key=settings.deepgram_api_key.get_secret_value(),
+        api_key=settings.deepgram_api_key.get_secret_value().strip(),
         environment=DeepgramClientEnvironment(base=base, production=sockets, agent=sockets, agent_rest=base),
     )
     _ = open_link, client.listen.v1, client.listen.v2

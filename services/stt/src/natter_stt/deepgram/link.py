@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from natter_common.providers import Trouble, refused
 from natter_stt.dropping import drop
+from natter_stt.exchange import Alive, Audio, Heard, Message, Signal, Silence, Step, UtteranceOver, VendorWord
 from natter_stt.provider import SttError, TurnSign
-from natter_stt.recognition import Alive, Audio, Heard, Message, Signal, Silence, Step, UtteranceOver, VendorWord
 
 VENDOR: Final = "Deepgram"
 KEY_VARIABLE: Final = "DEEPGRAM_API_KEY"
@@ -185,7 +185,10 @@ async def _leave(connection: AbstractAsyncContextManager[Any], socket: Any, *, b
 def _refused(error: ApiError) -> SttError:
     # The SDK keeps the status only; the reason is in a header of the response that it had.
     headers: Any = getattr(error.__context__, "headers", None) or {}
-    refusal = refused(VENDOR, error.status_code or 0, KEY_VARIABLE, str(headers.get("dg-error", "")))
+    status = error.status_code or 0
+    # What is said about a key may quote it.
+    detail = "" if status in {401, 403} else str(headers.get("dg-error", ""))
+    refusal = refused(VENDOR, status, KEY_VARIABLE, detail)
     return SttError(refusal.code, refusal.words, retryable=refusal.retryable)
 
 

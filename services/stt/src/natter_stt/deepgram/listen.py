@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from natter_stt.exchange import Heard, Signal, Silence, Step
 from natter_stt.provider import StreamSettings
-from natter_stt.recognition import MS, Ask, Heard, Recognition, Signal, Silence, Step
+from natter_stt.recognition import MS, Ask, Recognition
 
 # The vendor closes after 10 s without a message.
 KEEP_ALIVE_S: Final = 4.0

@@ -63,7 +63,7 @@ class GladiaProvider:
     async def load(self, registry: CollectorRegistry) -> None:
         """Read the key and import the SDK; raises `SttError` without a key. Needs no network."""
         settings = GladiaSettings()
-        if not settings.gladia_api_key.get_secret_value():
+        if not settings.gladia_api_key.get_secret_value().strip():
             raise SttError(Trouble.NOT_CONFIGURED, "GLADIA_API_KEY is not set.", retryable=False)
         self._client = await asyncio.to_thread(_client, settings)
         self._connections = Connections(self.name, registry)
@@ -160,7 +160,7 @@ def _client(settings: GladiaSettings) -> LiveV2AsyncClient:
 
     _ = open_link
     return GladiaClient(
-        api_key=settings.gladia_api_key.get_secret_value(),
+        api_key=settings.gladia_api_key.get_secret_value().strip(),
         api_url=settings.gladia_base_url.rstrip("/"),
         http_retry=HttpRetryOptions(max_attempts=1),
         http_timeout=PROBE_S,

@@ -22,19 +22,8 @@ from gladiaio_sdk.v2.live.generated_types import (
 
 from natter_common.providers import Trouble, refused
 from natter_stt.dropping import drop
+from natter_stt.exchange import Alive, Audio, Heard, Message, Received, Signal, Silence, SpeechNoticed, Step, VendorWord
 from natter_stt.provider import SttError
-from natter_stt.recognition import (
-    Alive,
-    Audio,
-    Heard,
-    Message,
-    Received,
-    Signal,
-    Silence,
-    SpeechNoticed,
-    Step,
-    VendorWord,
-)
 
 if TYPE_CHECKING:
     from gladiaio_sdk.v2.live.async_client import LiveV2AsyncClient
@@ -59,6 +48,10 @@ class GladiaLink:
         self.ended = asyncio.Event()
         self._queue: asyncio.Queue[object] = asyncio.Queue(MOST_WAITING)
         self._trouble: SttError | None = None
+        # The SDK reports a failed start a second time, to nobody: its task then fails with what is known already.
+        starting: asyncio.Task[None] | None = getattr(session, "_start_session_task", None)
+        if starting is not None:
+            starting.add_done_callback(_looked_at)
         session.on("connected", self._on_connected)
         session.on("message", self._on_message)
         session.on("error", self._on_error)
@@ -116,6 +109,11 @@ class GladiaLink:
         while self._queue.full():
             self._queue.get_nowait()
         self._queue.put_nowait(error)
+
+
+def _looked_at(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def understand(message: object) -> Message:
@@ -183,7 +181,8 @@ def _abort(link: GladiaLink, *, broken: bool) -> None:
 
 
 def _refused(status: int, detail: str) -> SttError:
-    refusal = refused(VENDOR, status, KEY_VARIABLE, detail)
+    # What is said about a key may quote it.
+    refusal = refused(VENDOR, status, KEY_VARIABLE, "" if status in {401, 403} else detail)
     return SttError(refusal.code, refusal.words, retryable=refusal.retryable)
 
 

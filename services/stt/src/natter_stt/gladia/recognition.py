@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from natter_stt.exchange import Heard
 from natter_stt.provider import StreamSettings
-from natter_stt.recognition import MS, Ask, Heard, Recognition
+from natter_stt.recognition import MS, Ask, Recognition
 
 # vad's end of speech lies behind the end of the last word by so much at most.
 TAIL_SAMPLES: Final = 350 * MS
