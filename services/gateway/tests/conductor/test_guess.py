@@ -4,7 +4,6 @@ from typing import Any
 
 from natter_gateway.leases.board import HeldLease
 from natter_proto import (
-    Finalize,
     Header,
     Reply,
     ReplyKind,
@@ -53,7 +52,6 @@ async def test_what_is_prepared_waits_unheard_and_is_heard_at_the_end(new_stages
     says(stages, "hello there", TurnSign.TURN_SIGN_EAGER_END)
     assert stages.of(Turn)[-1].text == "hello there"
     assert [attempt.committed for attempt in stages.of(State)[-1].attempts] == [False]
-    assert stages.of(Finalize) == []
     prepare(stages)
     assert stages.conductor.playout.pop().pcm is None
     assert not {"bot-llm-started", "bot-output", "bot-tts-started"} & set(stages.types())

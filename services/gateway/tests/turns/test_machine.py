@@ -387,11 +387,10 @@ def deciding() -> Call:
     return call
 
 
-def test_it_is_not_asked_and_silence_does_not_end_a_turn() -> None:
+def test_silence_does_not_end_a_turn_that_it_does_not_end() -> None:
     call = deciding()
     call.speak()
     call.at(0, ev.Recognised("hello", final=False, finalize_id=0))
-    assert call.of(act.AskFinal) == []
     call.wait(SETTINGS.end_of_turn_silence_ms + SETTINGS.final_grace_ms)
     assert call.of(act.CommitUser) == []
 
@@ -441,6 +440,15 @@ def test_a_recognizer_that_says_nothing_does_not_keep_the_turn_open_for_good() -
     call.at(0, ev.Recognised("hello", final=False, finalize_id=0))
     call.wait(SETTINGS.turn_sign_deadline_ms)
     assert call.of(act.CommitUser) != []
+
+
+def test_a_request_that_is_answered_twice_counts_once() -> None:
+    call = Call()
+    call.speak()
+    call.recognise("hello there")
+    call.recognise("hello there")
+    call.wait(SETTINGS.end_of_turn_silence_ms)
+    assert [action.text for action in call.of(act.CommitUser) if isinstance(action, act.CommitUser)] == ["hello there"]
 
 
 def test_another_recognizer_in_the_pause_is_asked_for_the_words() -> None:

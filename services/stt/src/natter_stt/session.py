@@ -62,6 +62,8 @@ class SttSession(StageSession):
             self._stream = provider.open(stream_settings(lease), self._take)
         except BadSettingsError as error:
             raise BadLeaseError("bad_settings", f"stt: {error}") from error
+        except SttError as error:
+            raise BadLeaseError(error.code, str(error)) from error
 
     async def on_mic(self, span: MicSpan) -> None:
         self._reached = span.end_sample

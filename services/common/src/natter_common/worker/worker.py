@@ -1,7 +1,7 @@
 """The worker process: offers, leases, beats, drain."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -248,6 +248,9 @@ class Worker:
         listed = {LeaseKey(held.session, held.term, held.epoch) for held in beat.held}
         for key in self._book.on_gateway_beat(beat.sender, listed, asyncio.get_running_loop().time()):
             self._end(key, "unknown_to_gateway")
+        if not listed <= self._running.keys():
+            # It counts on leases that are not held here. A worker that holds none of its would never say so.
+            await self._send_beat(token(beat.sender), [key for key in listed if key in self._running])
 
     async def _beat(self) -> None:
         """Tell each gateway what is held for it; notice gateways that fell silent."""
@@ -256,14 +259,7 @@ class Worker:
         due = loop.time()
         while True:
             for gateway, keys in self._book.gateways().items():
-                self._beats_sent += 1
-                beat = Beat(
-                    sender=self._service.process_id,
-                    number=self._beats_sent,
-                    held=[self._held(key) for key in keys if key in self._running],
-                    draining=self._book.draining,
-                )
-                await link.publish_audio(self._service.subjects.beat(gateway), beat)
+                await self._send_beat(gateway, keys)
             if not link.settled:
                 self._was_settled = False
             elif not self._was_settled:
@@ -274,6 +270,16 @@ class Worker:
                     self._end(key, "gateway_silent")
             due = max(due + BEAT_INTERVAL_S, loop.time())
             await asyncio.sleep(due - loop.time())
+
+    async def _send_beat(self, gateway: str, keys: Sequence[LeaseKey]) -> None:
+        self._beats_sent += 1
+        beat = Beat(
+            sender=self._service.process_id,
+            number=self._beats_sent,
+            held=[self._held(key) for key in keys if key in self._running],
+            draining=self._book.draining,
+        )
+        await self._service.link.publish_audio(self._service.subjects.beat(gateway), beat)
 
     def _held(self, key: LeaseKey) -> Held:
         reached = self._running[key].runner.session.reached()

@@ -194,15 +194,16 @@ class Conductor:
         """A stage has a worker (again): tell all, and ask it for what its predecessor owed."""
         self.leases[lease.stage] = lease
         self._trouble.served(lease.stage)
+        asked = self._hearing.asked
         if lease.stage == Stage.STAGE_STT:
-            # First what is true of it, or it is asked for what it does not do.
             self.handle(ev.RecognizerChanged(lease.decides_turns, lease.final_within_ms))
         if lease.stage == Stage.STAGE_TTS:
             self._reply.go_on_speaking()
             return
         self.publish_state()
         caller = self._machine.caller
-        if lease.stage == Stage.STAGE_STT and isinstance(caller, Pausing) and not caller.closed:
+        owed = isinstance(caller, Pausing) and not caller.closed and self._hearing.asked == asked
+        if lease.stage == Stage.STAGE_STT and owed:
             self._hearing.ask_final_again(lease, self._now_ms())
         elif lease.stage == Stage.STAGE_LLM:
             self._reply.go_on_generating()

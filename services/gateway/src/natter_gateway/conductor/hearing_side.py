@@ -42,6 +42,11 @@ class HearingSide:
         return self._final_due.due_ms
 
     @property
+    def asked(self) -> tuple[int, int]:
+        """The last finalize request: its id, and the sample to close through."""
+        return self._audio.asked_final
+
+    @property
     def speech(self) -> CallerSpeech:
         """What recognition has to know now."""
         return self._audio.speech(self._machine.caller)

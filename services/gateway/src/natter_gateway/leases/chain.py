@@ -89,10 +89,6 @@ class Chain:
         ahead = names[: names.index(self._current)]
         return [name for name in ahead if self._records[name].held_off_until <= now]
 
-    def alternative(self, now: float) -> bool:
-        """Whether somebody else than the current one could be tried now."""
-        return any(name != self._current and record.held_off_until <= now for name, record in self._records.items())
-
     def put_off(self, names: Sequence[str], now: float) -> None:
         """Those could not be had after all: ask them again later."""
         for name in names:

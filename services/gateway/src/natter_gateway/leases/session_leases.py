@@ -115,8 +115,6 @@ class SessionLeases:
         for stage, chain in self._chains.items():
             better = chain.better(now)
             if better and stage not in self._replacing and not self._closed:
-                # Asked again later, whatever comes of it.
-                chain.put_off(better, now)
                 self._replacing.add(stage)
                 self._spawn(self._take_back(stage, better), f"take-back-{stage_name(stage)}-{self._session}")
 
@@ -186,18 +184,22 @@ class SessionLeases:
 
     async def _take_back(self, stage: Stage, better: Sequence[str]) -> None:
         """Go back to a provider that is wanted more, unless somebody has begun to speak meanwhile."""
-        before = self._user.leases.get(stage)
+        before, chain = self._user.leases.get(stage), self._chains[stage]
         try:
+            if before is None or not self._user.idle:
+                return
+            # Asked again later, whatever comes of it.
+            chain.put_off(better, asyncio.get_running_loop().time())
             held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, self._from_sample(), better)
         except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
             self._log.info("not to be had yet", stage=stage_name(stage), reason=str(error))
             return
         finally:
             self._replacing.discard(stage)
-        if before is None or self._user.leases.get(stage) != before or not self._user.idle:
+        # A worker that served the session already has let go of its older lease: then there is no way back.
+        if self._user.leases.get(stage) != before or not (self._user.idle or held.worker == before.worker):
             await self._keeper.give_back(held)
-            if before is not None:
-                self._chains[stage].on_leased(before.provider, asyncio.get_running_loop().time())
+            chain.on_leased(before.provider, asyncio.get_running_loop().time())
             return
         self._log.info("stage taken back", stage=stage_name(stage), provider=held.provider)
         self._user.stage_leased(held)

@@ -169,16 +169,13 @@ class TurnMachine:
             self._ask_final(event.sample, event.through_sample, now_ms, opened=True)
 
     def _ask_final(self, sample: int, through_sample: int, now_ms: float, *, opened: bool) -> None:
-        """Quiet since `sample`: have recognition close what was before, unless it decides about that itself."""
+        """Quiet since `sample`: have recognition close what was before."""
         self._finalize_id += 1
         settings = self._settings
         quiet_ms = max(0, through_sample - sample) / _MIC_SAMPLES_PER_MS
         silence_ms = settings.turn_sign_deadline_ms if self._decides_turns else settings.end_of_turn_silence_ms
         met_at_ms = now_ms + max(0.0, silence_ms - quiet_ms)
-        self._caller = Pausing(sample, self._finalize_id, met_at_ms, closed=self._decides_turns, opened=opened)
-        if self._decides_turns:
-            self._actions.append(act.PublishState())
-            return
+        self._caller = Pausing(sample, self._finalize_id, met_at_ms, closed=False, opened=opened)
         through = sample + _FINAL_TAIL_MS * _MIC_SAMPLES_PER_MS
         self._actions.append(act.PublishState())
         self._actions.append(act.AskFinal(self._finalize_id, min(through, max(sample, through_sample))))
@@ -202,6 +199,9 @@ class TurnMachine:
             self._on_interim(event)
             return
         ends = event.sign is Sign.END
+        if self._closed() and self._answers_request(event):
+            # It is answered already: the words are there.
+            return
         if not self._turn_is_open():
             if not (event.text and (ends or self._answers_request(event))):
                 self._close_unopened(event)
@@ -213,7 +213,7 @@ class TurnMachine:
             self._actions.append(act.ShowUserText(self._turn, event.text, final=True))
         if ends:
             self._end_caller_turn(Pausing(0, self._finalize_id, now_ms, closed=True), now_ms)
-        elif self._answers_request(event):
+        elif self._answers_request(event) and not self._decides_turns:
             self._replace_pausing(closed=True, opened=True)
         self._check_deadlines(now_ms)
 
@@ -304,12 +304,14 @@ class TurnMachine:
         return isinstance(self._caller, Talking) or (pausing is not None and pausing.opened)
 
     def _closed(self) -> bool:
-        return isinstance(self._caller, Pausing) and self._caller.closed and not self._decides_turns
+        return isinstance(self._caller, Pausing) and self._caller.closed
 
     def _commit_due_ms(self, pausing: Pausing) -> float:
         if pausing.closed:
             return pausing.silence_met_at_ms
         settings = self._settings
+        if self._decides_turns:
+            return max(pausing.silence_met_at_ms, pausing.asked_anew_at_ms + settings.turn_sign_deadline_ms)
         grace_ms = settings.final_deadline_ms if pausing.opened and not self._interim else self._final_grace_ms
         return max(pausing.silence_met_at_ms, pausing.asked_anew_at_ms) + grace_ms
 
