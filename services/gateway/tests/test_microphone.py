@@ -1,5 +1,7 @@
 """The microphone's way to the stages: numbering, replay, the map from samples to the clock."""
 
+import psutil
+
 from natter_gateway.media.receive import MicFrame
 from natter_gateway.microphone import MicClock, MicSender
 from natter_proto import decode_mic
@@ -33,6 +35,23 @@ def test_the_ring_replays_what_overlaps_and_keeps_thirty_seconds() -> None:
     assert [audio.first_sample for audio in sender.replay(640_000 - 700, 640_000)] == [639_040, 639_360, 639_680]
     assert sender.replay(0, 10_000) == []
     assert sender.replay(0, 10**9)[0].first_sample == 500 * 320
+
+
+def test_minutes_of_microphone_take_no_more_memory_than_the_ring() -> None:
+    sender = MicSender("abc", 1, "gw")
+    process = psutil.Process()
+
+    def speak(frames: int) -> int:
+        for _ in range(frames):
+            # Its own bytes each time, as from a decoder.
+            sent = sender.payload(frame(sender.next_sample)._replace(pcm=bytes(bytearray(640))), muted=False)
+        assert decode_mic(sent).header.session == "abc"
+        assert decode_mic(sent).audio.rate_hz == 16_000
+        return process.memory_info().rss
+
+    before = speak(3_000)
+    # Four minutes: 7.7 MB of samples.
+    assert speak(12_000) - before < 2_000_000
 
 
 def test_samples_are_mapped_by_the_least_delay() -> None:
