@@ -1,18 +1,14 @@
 """Tools in spoken calls: each kind, side by side, one after the other, too slow, interrupted. All calls run at once."""
 
 import asyncio
-import contextlib
 import json
 import socket
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from mcp.server.mcpserver import MCPServer
 
 from natter_bench.words import normalise
 from natter_emulators.deepgram import TurnQuiet
@@ -20,7 +16,19 @@ from natter_emulators.marks import caller_speech, count_words
 from natter_emulators.script import Messages, Reply, ToolCall
 from natter_proto import RealmSubjects
 from natter_testing.eventually import eventually
-from natter_testing.tool_calls import WITHIN_S, ToolBot, ToolWorld, asked, outcomes, results, within
+from natter_testing.tool_calls import (
+    WITHIN_S,
+    ToolBot,
+    ToolWorld,
+    asked,
+    is_heard,
+    once,
+    one_turn,
+    outcomes,
+    results,
+    within,
+)
+from natter_testing.tool_servers import mcp_server, nats_tool
 
 QUESTION = "What is the weather in Paris?"
 ANOTHER = "Stop, tell me a story."
@@ -44,38 +52,6 @@ NATS_TOOL = Path(__file__).parents[3] / "examples" / "nats_tool" / "serve.py"
 Play = Callable[[], Awaitable[None]]
 
 
-def once(name: str, arguments: str, words: Callable[[str], str]) -> Callable[[Messages], Reply]:
-    """A model that calls a tool and says what it makes of the result."""
-
-    def model(messages: Messages) -> Reply:
-        found = results(messages)
-        return Reply(words(found[-1])) if found else Reply(tool_calls=[ToolCall(name, arguments)])
-
-    return model
-
-
-def as_heard(words: str) -> Callable[[str], bool]:
-    """Whether it is these words, each once."""
-
-    def holds(heard: str) -> bool:
-        return count_words(words, heard.split()).exact
-
-    return holds
-
-
-async def one_turn(world: ToolWorld, bot: str, *, says: str, tools: list[tuple[str, str]]) -> None:
-    """One question whose reply is `says`, and the calls in the transcript."""
-    async with world.call(bot) as talk:
-        said_s = await talk.ask(QUESTION)
-        heard = await talk.hear_reply(said_s)
-        turn = await talk.turn()
-        assert outcomes(turn) == tools
-        assert count_words(QUESTION, normalise(turn["user"])).exact
-        assert as_heard(says)(heard), heard
-        assert turn["bot"] == says
-        assert talk.errors == []
-
-
 # --- The kinds
 
 
@@ -92,7 +68,7 @@ def browser(world: ToolWorld) -> Play:
             talk.caller.send("llm-function-call-result", {**asked_page.data, "result": result})
             # Once is enough; the second is too late to count.
             talk.caller.send("llm-function-call-result", {**asked_page.data, "result": {"city": "Paris"}})
-            assert as_heard("You are in London.")(heard := await talk.hear_reply(said_s)), heard
+            assert is_heard("You are in London.", heard := await talk.hear_reply(said_s)), heard
             turn = await talk.turn()
             assert outcomes(turn) == [("result", '{"city": "London"}')]
             assert len(talk.caller.recording.of_type("llm-function-call-in-progress")) == 1
@@ -107,7 +83,7 @@ def http(world: ToolWorld) -> Play:
     world.add(ToolBot("http", once("weather", PARIS, lambda found: f"It is {found}."), [tool]))
 
     async def play() -> None:
-        await one_turn(world, "http", says="It is rainy in Paris.", tools=[("result", "rainy in Paris")])
+        await one_turn(world, "http", QUESTION, says="It is rainy in Paris.", tools=[("result", "rainy in Paris")])
         assert [(run.arguments, run.over) for run in hook.runs] == [({"city": "Paris"}, True)]
         assert world.webhooks.refused == 0, "signed as documented"
 
@@ -125,9 +101,12 @@ def nats(world: ToolWorld) -> Play:
     world.add(ToolBot("nats", once("book_table", arguments, words), [tool]))
 
     async def play() -> None:
-        async with nats_tool(world.system.nats_url):
+        async with nats_tool(NATS_TOOL, world.system.nats_url) as subject:
+            assert subject == RealmSubjects("main").tool("book_table")
             result = json.dumps({"booked": True, "name": "Robin", "people": 4, "time": "19:30"})
-            await one_turn(world, "nats", says="Robin, your table for 4 is booked.", tools=[("result", result)])
+            await one_turn(
+                world, "nats", QUESTION, says="Robin, your table for 4 is booked.", tools=[("result", result)]
+            )
 
     return play
 
@@ -145,7 +124,7 @@ def mcp_by_command(world: ToolWorld) -> Play:
     async def play() -> None:
         async with world.call("mcp-by-command") as talk:
             said_s = await talk.ask(QUESTION)
-            assert as_heard("There the time is 21.")(heard := await talk.hear_reply(said_s)), heard
+            assert is_heard("There the time is 21.", heard := await talk.hear_reply(said_s)), heard
             ((outcome, result),) = outcomes(await talk.turn())
             assert outcome == "result"
             assert "Asia/Tokyo" in result
@@ -162,7 +141,7 @@ def mcp_over_http(world: ToolWorld) -> Play:
 
     async def play() -> None:
         async with mcp_server(listener):
-            await one_turn(world, "mcp-over-http", says="That makes 5 dogs for you.", tools=[("result", "5")])
+            await one_turn(world, "mcp-over-http", QUESTION, says="That makes 5 dogs for you.", tools=[("result", "5")])
 
     return play
 
@@ -186,7 +165,7 @@ def side_by_side(world: ToolWorld) -> Play:
         async with asyncio.TaskGroup() as tasks:
             says = "The moon is full, the sun is hot."
             pair = [("result", "full"), ("result", "hot")]
-            tasks.create_task(one_turn(world, "side-by-side", says=says, tools=pair), name="caller")
+            tasks.create_task(one_turn(world, "side-by-side", QUESTION, says=says, tools=pair), name="caller")
             # Both run before either is answered; the second one is, first.
             await within(moon.began)
             await within(sun.began)
@@ -216,7 +195,7 @@ def one_after_the_other(world: ToolWorld) -> Play:
         async with world.call("one-after-the-other") as talk:
             said_s = await talk.ask(QUESTION)
             heard = await talk.hear_reply(said_s)
-            assert as_heard("Let me see. It is windy in London.")(heard), heard
+            assert is_heard("Let me see. It is windy in London.", heard), heard
             assert outcomes(await talk.turn()) == [("result", "London"), ("result", "windy in London")]
         assert [run.arguments for run in there.runs] == [{"city": "London"}]
         assert len(where.runs) == 1
@@ -235,7 +214,7 @@ def too_slow(world: ToolWorld) -> Play:
     async def play() -> None:
         async with world.call("too-slow") as talk:
             said_s = await talk.ask(QUESTION)
-            assert as_heard("Sorry, there is no answer.")(heard := await talk.hear_reply(said_s)), heard
+            assert is_heard("Sorry, there is no answer.", heard := await talk.hear_reply(said_s)), heard
             ((outcome, _words),) = outcomes(await talk.turn())
             assert outcome == "timeout"
             await within(hook.left)
@@ -257,10 +236,10 @@ def with_a_filler(world: ToolWorld) -> Play:
             await talk.wait_for("bot-started-speaking", said_s)
             # It is long over before the tool is.
             await talk.caller.wait_for_quiet(1.0, within_s=WITHIN_S)
-            assert as_heard("One moment, please.")(filler := talk.heard(said_s)), filler
+            assert is_heard("One moment, please.", filler := talk.heard(said_s)), filler
             hook.release.set()
             heard = await talk.hear_reply(said_s)
-            assert as_heard("One moment, please. It is nineteen degrees.")(heard), heard
+            assert is_heard("One moment, please. It is nineteen degrees.", heard), heard
             assert outcomes(await talk.turn()) == [("result", "nineteen degrees")]
 
     return play
@@ -276,7 +255,7 @@ def on_a_silent_page(world: ToolWorld) -> Play:
             await talk.wait_for("llm-function-call-stopped", said_s)
             (asked_page,) = talk.caller.recording.of_type("llm-function-call-in-progress")
             talk.caller.send("llm-function-call-result", {**asked_page.data, "result": "too late"})
-            assert as_heard("Sorry, there is no answer.")(heard := await talk.hear_reply(said_s)), heard
+            assert is_heard("Sorry, there is no answer.", heard := await talk.hear_reply(said_s)), heard
             ((outcome, result),) = outcomes(await talk.turn())
             assert outcome == "timeout"
             assert result != "too late"
@@ -309,7 +288,7 @@ def only_after_the_turn(world: ToolWorld) -> Play:
             # The model is asked on the chance that this was all, and wants the tool.
             await eventually(guesses, lambda seen: seen > 0, WITHIN_S)
             said_s = await talk.ask(SECOND_HALF)
-            assert as_heard("It is done.")(heard := await talk.hear_reply(said_s)), heard
+            assert is_heard("It is done.", heard := await talk.hear_reply(said_s)), heard
             assert outcomes(await talk.turn()) == [("result", "done")]
         (run,) = hook.runs
         assert count_words(f"{FIRST_HALF} {SECOND_HALF}", normalise(run.arguments["text"])).exact
@@ -336,7 +315,7 @@ def interrupted(world: ToolWorld) -> Play:
             await talk.ask(QUESTION)
             await within(hook.began)
             said_s = await talk.ask(ANOTHER)
-            assert as_heard("I cancelled that.")(heard := await talk.hear_reply(said_s)), heard
+            assert is_heard("I cancelled that.", heard := await talk.hear_reply(said_s)), heard
             await within(hook.left)
             await talk.turn()
             first, second = await talk.turns()
@@ -368,7 +347,7 @@ def survived(world: ToolWorld) -> Play:
             await talk.ask(QUESTION)
             await within(hook.began)
             said_s = await talk.ask(ANOTHER)
-            assert as_heard("There was a lady.")(heard := await talk.hear_reply(said_s)), heard
+            assert is_heard("There was a lady.", heard := await talk.hear_reply(said_s)), heard
             assert not hook.runs[0].left
             assert [outcome for outcome, _ in outcomes((await talk.turns())[0])] == ["running"]
             hook.release.set()
@@ -378,7 +357,7 @@ def survived(world: ToolWorld) -> Play:
 
             await eventually(first_turn, lambda seen: seen == [("result", "forty two")], WITHIN_S)
             said_s = await talk.ask(THIRD)
-            assert as_heard("The answer is forty two.")(heard := await talk.hear_reply(said_s)), heard
+            assert is_heard("The answer is forty two.", heard := await talk.hear_reply(said_s)), heard
         assert len(hook.runs) == 1
 
     return play
@@ -403,48 +382,6 @@ SCENARIOS: dict[str, Callable[[ToolWorld], Play]] = {
     )
 }
 AT_ONCE = 7
-
-
-@asynccontextmanager
-async def nats_tool(nats_url: str) -> AsyncGenerator[None]:
-    """The example, as its README says to start it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, NATS_TOOL, env={"NATS_URL": nats_url}, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(WITHIN_S):
-            line = await process.stdout.readline()
-        assert line.decode().split() == ["serving", RealmSubjects("main").tool("book_table")]
-        yield
-    finally:
-        process.terminate()
-        assert await process.wait() == 0
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
-@asynccontextmanager
-async def mcp_server(listener: socket.socket) -> AsyncGenerator[None]:
-    """An MCP server over streamable HTTP."""
-    server = MCPServer("sums")
-
-    @server.tool()
-    def add(a: int, b: int) -> str:
-        return str(a + b)
-
-    config = uvicorn.Config(server.streamable_http_app(), log_level="warning", timeout_graceful_shutdown=1)
-    web = _Server(config)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(web.serve(sockets=[listener]), name="mcp-over-http")
-        try:
-            yield
-        finally:
-            web.should_exit = True
 
 
 async def play_all(folder: Path) -> dict[str, BaseException | None]:

@@ -17,9 +17,10 @@ import numpy as np
 from natter_bench.caller import Caller
 from natter_bench.recording import VOICE_HZ, Message
 from natter_bench.signalling import http_client
+from natter_bench.words import normalise
 from natter_emulators.emulators import Emulators
-from natter_emulators.marks import caller_speech, hear, heard_text
-from natter_emulators.script import Fault, Messages, Reply, Script
+from natter_emulators.marks import caller_speech, count_words, hear, heard_text
+from natter_emulators.script import Fault, Messages, Reply, Script, ToolCall
 from natter_local.system import GATEWAY, LocalOptions, LocalSystem
 from natter_testing.eventually import eventually
 from natter_testing.webhooks import SECRET, SECRET_VARIABLE, Webhooks
@@ -204,6 +205,34 @@ def asked(messages: Messages) -> int:
 def outcomes(turn: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Outcome and result of each call in a turn of the transcript."""
     return [(call["outcome"], call["result"]) for call in turn["tools"]]
+
+
+def once(name: str, arguments: str, words: Callable[[str], str]) -> Callable[[Messages], Reply]:
+    """A model that calls a tool and says what it makes of the result."""
+
+    def model(messages: Messages) -> Reply:
+        found = results(messages)
+        return Reply(words(found[-1])) if found else Reply(tool_calls=[ToolCall(name, arguments)])
+
+    return model
+
+
+def is_heard(words: str, heard: str) -> bool:
+    """Whether it is these words, each once."""
+    return count_words(words, heard.split()).exact
+
+
+async def one_turn(world: ToolWorld, bot: str, question: str, *, says: str, tools: list[tuple[str, str]]) -> None:
+    """One question whose reply is `says`, and the calls in the transcript."""
+    async with world.call(bot) as talk:
+        said_s = await talk.ask(question)
+        heard = await talk.hear_reply(said_s)
+        turn = await talk.turn()
+        assert outcomes(turn) == tools
+        assert count_words(question, normalise(turn["user"])).exact
+        assert is_heard(says, heard), heard
+        assert turn["bot"] == says
+        assert talk.errors == []
 
 
 def _write(folder: Path, bots: Sequence[ToolBot]) -> None:
