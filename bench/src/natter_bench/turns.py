@@ -34,13 +34,14 @@ MOST_MISSED: Final = 0.02
 _SCRIPTED_BY: Final[Mapping[str, str]] = MappingProxyType({"elevenlabs": "voice"})
 """The field of a section by which an emulator finds its script, where that is not `model`."""
 _LOCAL: Final = "local"
-_QUICK: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
+QUICK: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {
         "vad": {"min_speech_duration_ms": 100, "min_silence_duration_ms": 50},
         "turn": {"end_of_turn_silence_ms": 150},
         "context": {"max_tokens": 1000},
     }
 )
+"""A bot's sections for turns that are over soon."""
 _READINGS: Final = 5
 _READ_EVERY_S: Final = 0.15
 
@@ -150,7 +151,7 @@ async def run_turns(options: TurnsOptions) -> TurnsReport:
         session_turns=options.session_turns,
         reconnect_every=options.reconnect_every,
     )
-    case = Case(BOT, sections(options), extra=_QUICK)
+    case = Case(BOT, sections(options), extra=QUICK)
     with tempfile.TemporaryDirectory(prefix="natter-bench-", ignore_cleanup_errors=True) as name:
         try:
             async with Emulators() as emulators, http_client() as http:
