@@ -27,7 +27,7 @@ QUESTION: Final = "What is the capital of France?"
 ANSWERED_WITHIN_S: Final = 14.0
 """The turn's deadlines together: for the last words and for the reply."""
 _SPOKEN_WITHIN_S: Final = 20.0
-_SETTLED_S: Final = 1.0
+_SETTLED_S: Final = 0.5
 _HOLE_OVER_MS: Final = 150.0
 
 
