@@ -3,6 +3,7 @@
 Only the conductor writes it.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -118,10 +119,15 @@ class Context:
         context that lost a turn each time would never begin the same twice.
         """
         budget = max_tokens - estimate_tokens(system_prompt)
-        turns = sorted({entry.turn for entry in self._entries if self._from_turn <= entry.turn < turn})
-        if self._cost(turns) > budget:
-            while len(turns) > 1 and self._cost(turns) > budget * _KEPT_SHARE:
-                del turns[0]
+        costs: defaultdict[int, int] = defaultdict(int)
+        for entry in self._entries:
+            if self._from_turn <= entry.turn < turn:
+                costs[entry.turn] += tokens_of(entry)
+        turns = sorted(costs)
+        cost = estimate_tokens(self._summary) + sum(costs.values())
+        if cost > budget:
+            while len(turns) > 1 and cost > budget * _KEPT_SHARE:
+                cost -= costs[turns.pop(0)]
             self._from_turn = turns[0] if turns else turn
         return self._of(turns)
 
@@ -143,7 +149,8 @@ class Context:
         self._from_turn = max(self._from_turn, behind_turn)
 
     def _of(self, turns: Sequence[int]) -> list[Entry]:
-        return [entry for entry in self._entries if entry.turn in turns]
+        wanted = frozenset(turns)
+        return [entry for entry in self._entries if entry.turn in wanted]
 
     def _cost(self, turns: Sequence[int]) -> int:
         return estimate_tokens(self._summary) + sum(tokens_of(entry) for entry in self._of(turns))
