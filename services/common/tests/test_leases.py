@@ -1,5 +1,6 @@
 """Which leases a worker takes and when each ends, in virtual time."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,8 +11,15 @@ NEW = LeaseClass.LEASE_CLASS_NEW
 TAKEOVER = LeaseClass.LEASE_CLASS_TAKEOVER
 
 
-def lease(session: str, epoch: int = 1, term: int = 1, gateway: str = "g", lease_class: LeaseClass = NEW) -> Lease:
-    return Lease(session=session, epoch=epoch, term=term, gateway=gateway, lease_class=lease_class)
+def lease(
+    session: str,
+    epoch: int = 1,
+    term: int = 1,
+    gateway: str = "g",
+    lease_class: LeaseClass = NEW,
+    provider: str = "local",
+) -> Lease:
+    return Lease(session=session, epoch=epoch, term=term, gateway=gateway, lease_class=lease_class, provider=provider)
 
 
 def test_a_quarter_of_headroom_is_for_takeovers() -> None:
@@ -22,6 +30,18 @@ def test_a_quarter_of_headroom_is_for_takeovers() -> None:
     assert book.take(lease("heir", lease_class=TAKEOVER), 0.0)[0] is TakeResult.TAKEN
     assert book.take(lease("heir2", lease_class=TAKEOVER), 0.0)[0] is TakeResult.FULL
     assert book.load == 1.25
+
+
+def test_what_is_done_elsewhere_takes_less_room() -> None:
+    book = LeaseBook(2, {"cloud": 0.1})
+    book.take(lease("here"), 0.0)
+    for number in range(10):
+        assert book.take(lease(f"there{number}", provider="cloud"), 0.0)[0] is TakeResult.TAKEN
+    assert book.load == pytest.approx(1.0)
+    assert book.take(lease("more", provider="cloud"), 0.0)[0] is TakeResult.FULL
+    book.end(LeaseKey("here", 1, 1))
+    assert book.has_room(NEW, "local")
+    assert book.has_room(NEW, "cloud")
 
 
 def test_a_newer_epoch_replaces_and_an_older_one_is_refused() -> None:
@@ -37,7 +57,7 @@ def test_a_draining_worker_takes_nothing() -> None:
     book = LeaseBook(4)
     book.draining = True
     assert book.take(lease("s"), 0.0)[0] is TakeResult.DRAINING
-    assert not book.has_room(TAKEOVER)
+    assert not book.has_room(TAKEOVER, "local")
 
 
 def test_what_a_gateway_does_not_list_is_freed_after_the_grace() -> None:

@@ -16,6 +16,8 @@ from natter_proto import Lease, Stage
 
 # Twice the prompt caches that the built-in model keeps: of callers in conversation few wait for a reply at once.
 CAPACITY: Final = 16
+# Elsewhere the work is done by others, and this worker only passes text on.
+ELSEWHERE: Final = 0.15
 
 
 class LlmSettings(WorkerSettings):
@@ -48,6 +50,7 @@ def define(providers: Mapping[str, LlmProvider], toolkit: ToolKit) -> StageDefin
         details,
         open_session,
         watched=providers,
+        shares={name: 1.0 if name == "local" else ELSEWHERE for name in providers},
         close=close,
     )
 

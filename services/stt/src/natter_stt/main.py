@@ -17,6 +17,8 @@ from natter_stt.session import SttSession
 # The built-in recognizer reads one piece at a time: somebody who speaks keeps it busy for a quarter to a third of the
 # time. With callers who speak half of the time, finals took 120 ms (90th percentile) for 4 of them, and 690 ms for 8.
 CAPACITY: Final = 6
+# Elsewhere the work is done by others: such a session costs this worker 1 to 3 % of a core, and not a third.
+ELSEWHERE: Final = 0.15
 _SPEECH_ENDS: Final = {
     SpeechEnds.FINALIZE: SpeechEndsFrame.SPEECH_ENDS_FINALIZE,
     SpeechEnds.ENDPOINT: SpeechEndsFrame.SPEECH_ENDS_ENDPOINT,
@@ -49,6 +51,7 @@ def define(providers: Mapping[str, SttProvider]) -> StageDefinition:
         details,
         open_session,
         watched=providers,
+        shares={name: 1.0 if name == "local" else ELSEWHERE for name in providers},
         recognizers={
             name: Recognizer(speech_ends=_SPEECH_ENDS[provider.speech_ends], final_within_ms=provider.final_within_ms)
             for name, provider in providers.items()

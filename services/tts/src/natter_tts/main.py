@@ -15,6 +15,8 @@ from natter_tts.session import TtsSession
 
 # The built-in voice takes 1 % of the time that it speaks, but whoever comes while it works waits up to 100 ms.
 CAPACITY: Final = 30
+# Elsewhere the work is done by others, and this worker only cuts voice into frames.
+ELSEWHERE: Final = 0.3
 
 
 class TtsWorkerSettings(WorkerSettings):
@@ -42,6 +44,7 @@ def define(providers: Mapping[str, TtsProvider]) -> StageDefinition:
         details,
         open_session,
         watched=providers,
+        shares={name: 1.0 if name == "local" else ELSEWHERE for name in providers},
         close=lambda: close_all(providers),
     )
 

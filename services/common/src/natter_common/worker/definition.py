@@ -49,5 +49,7 @@ class StageDefinition:
     """Those of them that may fail as a whole and are probed."""
     recognizers: Mapping[str, Recognizer] = field(default_factory=dict[str, Recognizer])
     """What the conductor has to know of each, in stage stt."""
+    shares: Mapping[str, float] = field(default_factory=dict[str, float])
+    """How much of one session's room a session of a provider takes; without it, 1."""
     close: Callable[[], Awaitable[None]] = _nothing_to_close
     """Lets go of what the providers hold, once no session is left."""

@@ -1,9 +1,10 @@
 """Which leases a worker holds, and when one ends: pure, with the time handed in."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
 from natter_proto import Lease, LeaseClass
@@ -12,6 +13,8 @@ GATEWAY_SILENCE_S: Final = 15.0
 """A gateway silent for this long is gone, and with it its leases."""
 MISSING_GRACE_S: Final = 3.0
 """A lease younger than this may be missing in a gateway's beat: the beat may be older than the confirm's answer."""
+_ROUNDING: Final = 1e-6
+_ALL_ALIKE: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class TakeResult(Enum):
@@ -37,6 +40,7 @@ class LeaseKey:
 class _Held:
     lease: Lease
     taken_at: float
+    share: float
 
 
 @dataclass(slots=True)
@@ -46,10 +50,14 @@ class _Gateway:
 
 
 class LeaseBook:
-    """The leases of one worker. `capacity` new sessions fit; takeovers may fill a quarter more."""
+    """The leases of one worker. `capacity` new sessions fit; takeovers may fill a quarter more.
 
-    def __init__(self, capacity: int) -> None:
+    `shares` says for each provider how much of one session's room a session takes; without it, 1.
+    """
+
+    def __init__(self, capacity: int, shares: Mapping[str, float] = _ALL_ALIKE) -> None:
         self.capacity: Final = capacity
+        self._shares: Final = shares
         self._takeover_capacity: Final = capacity + math.ceil(capacity / 4)
         self._held: dict[LeaseKey, _Held] = {}
         self._gateways: dict[str, _Gateway] = {}
@@ -60,14 +68,23 @@ class LeaseBook:
 
     @property
     def load(self) -> float:
-        """Leases held over capacity; over 1 while takeovers fill the headroom."""
-        return len(self._held) / self.capacity
+        """What is held over capacity; over 1 while takeovers fill the headroom."""
+        return self._used / self.capacity
 
-    def has_room(self, lease_class: LeaseClass) -> bool:
+    @property
+    def _used(self) -> float:
+        return sum(held.share for held in self._held.values())
+
+    def has_room(self, lease_class: LeaseClass, provider: str) -> bool:
         if self.draining:
             return False
         takeover = lease_class == LeaseClass.LEASE_CLASS_TAKEOVER
-        return len(self._held) < (self._takeover_capacity if takeover else self.capacity)
+        limit = self._takeover_capacity if takeover else self.capacity
+        # Sums of tenths are not exact.
+        return self._used + self._share(provider) <= limit + _ROUNDING
+
+    def _share(self, provider: str) -> float:
+        return self._shares.get(provider, 1.0)
 
     def take(self, lease: Lease, now: float) -> tuple[TakeResult, LeaseKey | None]:
         """Take a lease. The second value is the older lease of the session that this one replaces."""
@@ -77,11 +94,11 @@ class LeaseBook:
         older = next((held for held in self._held if held.session == key.session), None)
         if older is not None and (older.term, older.epoch) > (key.term, key.epoch):
             return TakeResult.STALE, None
-        if older is None and not self.has_room(lease.lease_class):
+        if older is None and not self.has_room(lease.lease_class, lease.provider):
             return (TakeResult.DRAINING if self.draining else TakeResult.FULL), None
         if older is not None:
             self.end(older)
-        self._held[key] = _Held(lease, now)
+        self._held[key] = _Held(lease, now, self._share(lease.provider))
         gateway = self._gateways.setdefault(lease.gateway, _Gateway(now))
         gateway.keys.add(key)
         gateway.heard_at = max(gateway.heard_at, now)

@@ -58,7 +58,7 @@ class Worker:
         self._service = service
         self._definition = definition
         self._settings = settings
-        self._book = LeaseBook(settings.capacity)
+        self._book = LeaseBook(settings.capacity, definition.shares)
         self._running: dict[LeaseKey, _Running] = {}
         stage = stage_name(definition.stage)
         self._watch = ProviderWatch(stage, definition.watched, service.metrics, service.log)
@@ -137,7 +137,7 @@ class Worker:
         if self._book.draining:
             return
         problem = self._watch.problem(offer.provider)
-        room = problem is None and self._book.has_room(offer.lease_class)
+        room = problem is None and self._book.has_room(offer.lease_class, offer.provider)
         # Being full is said at once, so that the conductor need not wait for its deadline.
         if room:
             await asyncio.sleep(min(1.0, self._book.load) * _OFFER_SPREAD_S)
