@@ -69,7 +69,8 @@ def refused(vendor: str, status: int, key_variable: str, detail: str = "") -> Re
     `key_variable` names the environment variable with the key; `detail` is the vendor's own message.
     """
     said = " ".join(detail.split())[:_MOST_DETAIL_CHARACTERS]
-    says = f" {vendor} says: {said}" if said else ""
+    # Some quote the key that they refuse, in part or whole.
+    says = f" {vendor} says: {said}" if said and status not in (401, 403) else ""
     match status:
         case 401 | 403:
             words = f"{vendor} refused the key in {key_variable} ({status}): check it, or unset it to do without."
