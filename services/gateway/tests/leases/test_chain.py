@@ -65,6 +65,15 @@ def test_a_provider_without_an_alternative_is_tried_again_at_once_but_not_withou
     assert pauses[-1] > 0.0
 
 
+def test_faults_in_a_row_are_waited_for_whoever_has_them() -> None:
+    chain = Chain(["deepgram", "gladia"])
+    for provider in ("deepgram", "gladia", "deepgram", "gladia"):
+        chain.on_leased(provider, 0.0)
+        chain.on_fault(provider, "down", 0.0, lasting=False)
+    assert chain.pause_s(0.0) > 0.0
+    assert chain.pause_s(10.0) == 0.0
+
+
 def test_a_lasting_fault_without_an_alternative_is_hopeless_and_says_why() -> None:
     chain = Chain(["elevenlabs"])
     chain.on_leased("elevenlabs", 0.0)

@@ -182,7 +182,9 @@ class Conductor:
         self._reply.stage_lost(stage)
 
     def stage_hopeless(self, stage: Stage, words: str) -> None:
-        """Nobody can serve a stage until somebody does something about it: the caller is told."""
+        """Nobody can serve a stage until somebody does something about it: the caller is told, once."""
+        if self._trouble.words(stage) == words:
+            return
         self._trouble.hopeless(stage, words)
         living = self._machine.living
         if living is not None and self._reply.needs(stage):

@@ -4,6 +4,7 @@ A bot names its providers in the order in which it wants them. One that fails is
 what failed in a way that does not pass by itself is held off for long. When a better one may be tried again, it is.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,9 +15,10 @@ LASTING_HOLD_OFF_S: Final = 60.0
 """For a wrong key, no credit, an unknown voice: somebody has to do something first."""
 STEADY_S: Final = 60.0
 """Who served for this long without a fault is trusted as if it had never failed."""
-_FREE_TRIES: Final = 2
-"""A provider without an alternative is tried again at once this often before it is left alone for a moment."""
+_FREE_FAULTS: Final = 3
+_WITHIN_S: Final = 4.0
 _PATIENCE_S: Final = 1.0
+"""After more than so many faults in so short a time the next try waits for a moment: nobody is asked without end."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class Chain:
         self._records: Final = {name: _Record() for name in providers}
         self._current: str | None = None
         self._since = 0.0
+        self._faults_at: deque[float] = deque(maxlen=_FREE_FAULTS + 1)
 
     @property
     def current(self) -> str | None:
@@ -50,6 +53,7 @@ class Chain:
         if provider == self._current and now - self._since > STEADY_S:
             record.faults = 0
         record.faults += 1
+        self._faults_at.append(now)
         record.lasting = words if lasting else None
         hold_off_s = min(FIRST_HOLD_OFF_S * 2 ** (record.faults - 1), LONGEST_HOLD_OFF_S)
         record.held_off_until = now + (max(hold_off_s, LASTING_HOLD_OFF_S) if lasting else hold_off_s)
@@ -68,12 +72,11 @@ class Chain:
         return free + sorted(held_off, key=lambda name: self._records[name].held_off_until)
 
     def pause_s(self, now: float) -> float:
-        """How long to wait before the next try, so that a provider without an alternative is not asked without end."""
-        order = self.order(now)
-        if not order:
+        """How long to wait before the next try."""
+        if not self.order(now):
             return min(record.held_off_until for record in self._records.values()) - now
-        first = self._records[order[0]]
-        return _PATIENCE_S if first.held_off_until > now and first.faults > _FREE_TRIES else 0.0
+        many = len(self._faults_at) > _FREE_FAULTS and now - self._faults_at[0] < _WITHIN_S
+        return _PATIENCE_S if many else 0.0
 
     def hopeless(self, now: float) -> str | None:
         """Why nobody can serve until somebody does something; None while there is hope."""
