@@ -1,4 +1,4 @@
-"""Speech for the tests, made by the built-in voice: no recordings in the repository."""
+"""Speech for tests, made by the built-in voice (no recordings in the repository), and a caller for the providers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from natter_emulators.emulators import Emulators
-from natter_emulators.marks import speak
+from natter_emulators.marks import MarkedWord, speak
 from natter_stt.local import LocalProvider
 from natter_stt.provider import StreamSettings, SttError, SttProvider, SttStream, Transcript
 
@@ -62,10 +62,7 @@ class Call:
         self.speed = speed
         self.transcripts: list[Transcript] = []
         self.errors: list[SttError] = []
-        self.took_over_at = 0.0
         self._said = bytearray()
-        self._news = asyncio.Condition()
-        self._tasks: asyncio.TaskGroup | None = None
         self._stream: SttStream | None = None
         self._run: asyncio.Task[None] | None = None
         self._speaking = (0, False)
@@ -80,18 +77,19 @@ class Call:
         return [transcript for transcript in self.transcripts if transcript.final]
 
     @property
+    def answered(self) -> list[int]:
+        """The requests to finalize that were answered, in order."""
+        return [final.finalize_id for final in self.finals if final.finalize_id]
+
+    @property
     def words(self) -> list[str]:
         """Those of all finals."""
         return [word.text.lower() for final in self.finals for word in final.words]
 
-    @property
-    def last_word_end(self) -> int:
-        return max((word.to_sample for final in self.finals for word in final.words), default=0)
-
-    def open(self, **settings: object) -> None:
+    def open(self, **settings: Any) -> None:
         """A stream; what was said since the last final, and is not answered, is said again in a burst."""
-        from_sample = self.last_word_end
-        self._stream = self.provider.open(StreamSettings(from_sample=from_sample, **settings), self._take)  # type: ignore[arg-type]
+        from_sample = max((word.to_sample for final in self.finals for word in final.words), default=0)
+        self._stream = self.provider.open(StreamSettings(from_sample=from_sample, **settings), self._take)
         self._run = asyncio.get_running_loop().create_task(self._watch(self._stream), name="call-stream")
         burst = bytes(self._said[2 * from_sample :])
         for at in range(0, len(burst), 2 * FRAME_SAMPLES):
@@ -104,29 +102,18 @@ class Call:
     async def close(self) -> None:
         if self._run is not None:
             self._run.cancel()
-            await asyncio.gather(self._run, return_exceptions=True)
+            await asyncio.wait({self._run})
 
     async def _watch(self, stream: SttStream) -> None:
         try:
             await stream.run()
         except SttError as error:
             self.errors.append(error)
-            async with self._news:
-                self._news.notify_all()
 
     def _take(self, transcript: Transcript) -> None:
         self.transcripts.append(transcript)
         if transcript.final:
             self._asked.pop(transcript.finalize_id, None)
-        asyncio.get_running_loop().create_task(self._notify(), name="call-news")
-
-    async def _notify(self) -> None:
-        async with self._news:
-            self._news.notify_all()
-
-    async def wait_until(self, done: Callable[[], bool], seconds: float = 8.0) -> None:
-        async with asyncio.timeout(seconds), self._news:
-            await self._news.wait_for(done)
 
     async def send(self, pcm: bytes) -> None:
         """Audio at the call's speed."""
@@ -144,6 +131,12 @@ class Call:
     async def hush(self, duration_ms: int) -> None:
         await self.send(bytes(2 * MS * duration_ms))
 
+    async def hush_until(self, done: Callable[[], bool], seconds: float = 8.0) -> None:
+        """Silence, until something has happened."""
+        async with asyncio.timeout(seconds):
+            while not done():
+                await self.hush(20)
+
     def speech(self, from_sample: int, *, speaking: bool) -> None:
         assert self._stream is not None
         self._speaking = (from_sample, speaking)
@@ -154,56 +147,41 @@ class Call:
         self._asked[finalize_id] = through
         self._stream.finalize(finalize_id, through)
 
-    async def say(self, text: str) -> tuple[int, int]:
-        """Speech that vad notices 100 ms late, and whose end it notices 200 ms late: where it lies."""
-        pcm = speak(text, 16_000).pcm
-        pcm = pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES].tobytes()
+    async def say(self, text: str) -> tuple[MarkedWord, ...]:
+        """Speech that vad notices 100 ms late, and whose end it notices 200 ms late: where its words lie."""
+        speech = speak(text, 16_000)
+        pcm = speech.pcm[: len(speech.pcm) // FRAME_SAMPLES * FRAME_SAMPLES].tobytes()
         begin = self.next_sample
         await self.send(pcm[: 2 * 100 * MS])
         self.speech(begin, speaking=True)
         await self.send(pcm[2 * 100 * MS :])
-        end = self.next_sample
         await self.hush(200)
         self.speech(begin, speaking=False)
-        return begin, end
+        return tuple(MarkedWord(word.text, begin + word.from_sample, begin + word.to_sample) for word in speech.words)
 
-    async def utter(self, text: str, finalize_id: int) -> None:
-        """Say something and wait for its final (or for a fault), while silence goes on."""
+    async def utter(self, text: str, finalize_id: int) -> tuple[MarkedWord, ...]:
+        """Say something and wait for its final (or for a fault), while silence goes on: where its words lie."""
         errors = len(self.errors)
-        _, end = await self.say(text)
-        self.finalize(finalize_id, end)
-        waiting = asyncio.get_running_loop().create_task(
-            self.wait_until(lambda: finalize_id not in self._asked or len(self.errors) > errors)
-        )
-        while not waiting.done():
-            await self.hush(20)
-        await waiting
+        words = await self.say(text)
+        self.finalize(finalize_id, self.next_sample - 200 * MS)
+        await self.hush_until(lambda: finalize_id not in self._asked or len(self.errors) > errors)
+        return words
 
 
-@asynccontextmanager
-async def _calling(provider: SttProvider, model: str | None, speed: float, **settings: object) -> AsyncGenerator[Call]:
-    call = Call(provider, speed=speed)
-    call.open(model=model, **settings)
-    try:
-        yield call
-    finally:
-        await call.close()
+Calling = Callable[..., Any]
 
 
-@pytest.fixture
-def calling() -> Callable[..., object]:
-    """`async with calling(provider, model) as call:` a session with a provider."""
+@pytest.fixture(scope="session")
+def calling() -> Calling:
+    """`async with calling(provider, speed, model=…) as call:` a session with a provider."""
 
-    def make(provider: SttProvider, model: str | None = None, speed: float = SPEED, **settings: object) -> object:
-        return _calling(provider, model, speed, **settings)
+    @asynccontextmanager
+    async def make(provider: SttProvider, speed: float = SPEED, **settings: Any) -> AsyncGenerator[Call]:
+        call = Call(provider, speed=speed)
+        call.open(**settings)
+        try:
+            yield call
+        finally:
+            await call.close()
 
     return make
-
-
-@pytest_asyncio.fixture
-async def emulators(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulators]:
-    """The vendors' services, with the environment set for them. No task or connection is left behind by a test."""
-    async with Emulators() as running:
-        for name, value in running.environment().items():
-            monkeypatch.setenv(name, value)
-        yield running
