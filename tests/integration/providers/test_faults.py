@@ -1,4 +1,4 @@
-"""Every provider, every fault: the reply is spoken, by reconnecting or by the next of the chain, or an error is told.
+"""Every provider, with each fault and without: the reply is spoken, by whoever can, or an error is told.
 
 All calls are made side by side by one fixture; each test looks at its own.
 """
@@ -71,7 +71,7 @@ def case_of(provider: Provider, fault: Fault, how: str) -> Case:
 CASES: Final = [
     (provider, fault, how)
     for provider in PROVIDERS
-    for how, faults in (("chain", FAULTS), ("once", TRIED_AGAIN), ("always", HOPELESS))
+    for how, faults in (("plain", (Fault.NONE,)), ("chain", FAULTS), ("once", TRIED_AGAIN), ("always", HOPELESS))
     for fault in faults
 ]
 
@@ -118,6 +118,11 @@ def cases(how: str) -> list[Any]:
         for provider, fault, case in CASES
         if case == how
     ]
+
+
+@pytest.mark.parametrize(("provider", "fault"), cases("plain"))
+def test_a_whole_turn(outcomes: Mapping[str, Outcome], provider: Provider, fault: Fault) -> None:
+    check_spoken(outcomes[name_of(provider, fault, "plain")])
 
 
 @pytest.mark.parametrize(("provider", "fault"), cases("chain"))

@@ -471,6 +471,16 @@ def test_another_recognizer_gets_the_time_that_its_predecessor_had() -> None:
     assert [action.text for action in call.of(act.CommitUser) if isinstance(action, act.CommitUser)] == ["hello there"]
 
 
+def test_a_third_recognizer_in_a_pause_is_not_waited_for() -> None:
+    call = Call()
+    call.speak()
+    for _ in range(2):
+        call.at(800, ev.RecognizerChanged(decides_turns=False, final_within_ms=800.0))
+        assert call.of(act.UserStopped) == []
+    call.at(800, ev.RecognizerChanged(decides_turns=False, final_within_ms=800.0))
+    assert call.of(act.UserStopped) == [act.UserStopped(1)]
+
+
 # --- Tools
 
 

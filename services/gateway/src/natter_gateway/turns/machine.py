@@ -28,7 +28,7 @@ _MIC_SAMPLES_PER_MS: Final = 16
 _FINAL_TAIL_MS: Final = 100
 """Recognition is asked to read this far into the silence: a model needs to hear that the word is over."""
 _MOST_ASKED_ANEW: Final = 2
-"""So many other recognizers get their time in one pause; the caller does not wait for more."""
+"""So many other recognizers get their time in one pause. The caller does not wait for more: what is there has to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +236,11 @@ class TurnMachine:
             self._bot.drop_guess()
             if isinstance(pausing, Pausing):
                 self._ask_final(pausing.sample, pausing.sample, now_ms, opened=pausing.opened)
-        elif isinstance(pausing, Pausing) and not pausing.closed and pausing.asked_anew < _MOST_ASKED_ANEW:
-            self._caller = replace(pausing, asked_anew_at_ms=now_ms, asked_anew=pausing.asked_anew + 1)
+        elif isinstance(pausing, Pausing) and not pausing.closed:
+            if pausing.asked_anew == _MOST_ASKED_ANEW:
+                self._end_caller_turn(pausing, now_ms)
+            else:
+                self._caller = replace(pausing, asked_anew_at_ms=now_ms, asked_anew=pausing.asked_anew + 1)
 
     def _answers_request(self, event: ev.Recognised) -> bool:
         pausing = self._pausing()
