@@ -40,9 +40,9 @@ def say() -> Say:
     return speak
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def recognizer() -> AsyncIterator[LocalProvider]:
-    """The real built-in recognizer, started."""
+    """The real built-in recognizer, started; for tests that share the module's loop."""
     provider = LocalProvider()
     await provider.load(CollectorRegistry())
     yield provider

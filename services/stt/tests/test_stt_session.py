@@ -19,6 +19,9 @@ from natter_stt.main import define
 from natter_stt.provider import ENTRY_POINT_GROUP, Emit, SpeechEnds, StreamSettings, SttError, SttProvider, SttStream
 from natter_testing.stage_harness import StageHarness, new_lease, stage_under_test
 
+# One loop for all, so that the recognizer is started once.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 SENTENCE = "Can you tell me what time the next train leaves for Boston?"
 MS = 16
 
@@ -202,5 +205,5 @@ async def test_a_stream_that_can_not_go_on_says_a_fault(nats_url: str, realm: st
         assert fault.retryable
 
 
-def test_the_built_in_recognizer_is_registered() -> None:
+async def test_the_built_in_recognizer_is_registered() -> None:
     assert any(isinstance(provider, LocalProvider) for provider in installed(ENTRY_POINT_GROUP, SttProvider))

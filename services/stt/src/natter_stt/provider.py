@@ -96,6 +96,15 @@ class SttError(ProviderError):
     """A stream that can't go on, or a recognizer that can't be had."""
 
 
+def first_error(group: BaseExceptionGroup[SttError]) -> SttError:
+    """The first of those that a stream's tasks ended with."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, SttError)  # noqa: S101 - for the type checker: the group holds nothing else
+    return error
+
+
 class BadSettingsError(ValueError):
     """A bot's settings that this provider can't serve; the text says which."""
 

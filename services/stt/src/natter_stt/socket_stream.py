@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 from natter_common.backoff import Backoff
 from natter_common.providers import Trouble
 from natter_stt.exchange import Message, Step
-from natter_stt.provider import Emit, SttError
+from natter_stt.provider import Emit, SttError, first_error
 from natter_stt.recognition import Recognition
 
 CONNECT_S: Final = 2.0
@@ -209,7 +209,7 @@ class SocketStream:
         except* _AgedError:
             pass
         except* SttError as group:
-            troubles.append(_first(group))
+            troubles.append(first_error(group))
         if troubles:
             raise troubles[0]
 
@@ -264,11 +264,3 @@ class SocketStream:
             self._connections.dropped(self._core.lost_samples - self._dropped)
             self._dropped = self._core.lost_samples
         self._wake.set()
-
-
-def _first(group: BaseExceptionGroup[SttError]) -> SttError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, SttError)  # noqa: S101 - for the type checker: the group holds nothing else
-    return error

@@ -6,28 +6,19 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final
 
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from natter_common.providers import Trouble
-from natter_stt.provider import (
-    SAMPLE_RATE_HZ,
-    BadSettingsError,
-    Emit,
-    SpeechEnds,
-    StreamSettings,
-    SttError,
-    SttStream,
-)
-from natter_stt.socket_stream import Connections, Link, SocketStream
+from natter_stt.provider import SAMPLE_RATE_HZ, BadSettingsError, SpeechEnds, StreamSettings
+from natter_stt.recognition import Recognition
+from natter_stt.socket_provider import SocketProvider, key_of
+from natter_stt.socket_stream import Link
 
 if TYPE_CHECKING:
     from deepgram import AsyncDeepgramClient
 
 __all__ = ["DeepgramFluxProvider", "DeepgramProvider"]
 
-PROBE_S: Final = 5.0
 NOVA: Final = "nova-3"
 FLUX_ENGLISH: Final = "flux-general-en"
 FLUX_MULTILINGUAL: Final = "flux-general-multi"
@@ -49,42 +40,15 @@ class DeepgramSettings(BaseSettings):
     """`http(s)://host:port`; the WebSocket scheme follows."""
 
 
-class _Deepgram:
+class _Deepgram(SocketProvider["AsyncDeepgramClient"]):
     """What both have in common."""
 
-    name = "deepgram"
+    vendor = "Deepgram"
 
-    def __init__(self) -> None:
-        self._client: AsyncDeepgramClient | None = None
-        self._connections: Connections | None = None
-
-    async def load(self, registry: CollectorRegistry) -> None:
-        """Read the key and import the SDK; raises `SttError` without a key. Needs no network."""
+    async def _make_client(self) -> AsyncDeepgramClient:
         settings = DeepgramSettings()
-        if not settings.deepgram_api_key.get_secret_value().strip():
-            raise SttError(Trouble.NOT_CONFIGURED, "DEEPGRAM_API_KEY is not set.", retryable=False)
-        self._client = await asyncio.to_thread(_client, settings)
-        self._connections = Connections(self.name, registry)
-
-    async def probe(self) -> None:
-        """Open a connection and close it, which costs nothing; raises `SttError`."""
-        context = self._connect(StreamSettings())
-        await self._started[1].enter(context, PROBE_S, "Deepgram")
-        await context.__aexit__(None, None, None)
-
-    async def close(self) -> None:
-        """Wait for what is still being connected."""
-        if self._connections is not None:
-            await self._connections.close()
-
-    @property
-    def _started(self) -> tuple[AsyncDeepgramClient, Connections]:
-        if self._client is None or self._connections is None:
-            raise SttError(Trouble.NOT_CONFIGURED, "Deepgram was not loaded.", retryable=False)
-        return self._client, self._connections
-
-    def _connect(self, settings: StreamSettings) -> AbstractAsyncContextManager[Link]:
-        raise NotImplementedError
+        key = key_of(settings.deepgram_api_key.get_secret_value(), "DEEPGRAM_API_KEY")
+        return await asyncio.to_thread(_client, key, settings.deepgram_base_url.rstrip("/"))
 
 
 class DeepgramProvider(_Deepgram):
@@ -97,17 +61,15 @@ class DeepgramProvider(_Deepgram):
     def describe(self) -> str:
         return f"Deepgram {NOVA}"
 
-    def open(self, settings: StreamSettings, emit: Emit) -> SttStream:
-        """A stream for one session; raises `BadSettingsError`."""
+    def _recognition(self, settings: StreamSettings) -> Recognition:
         from natter_stt.deepgram.listen import ListenRecognition
 
         if settings.model is not None and settings.model.startswith("flux"):
             raise BadSettingsError(f"{settings.model!r} is a model of the provider deepgram-flux")
         _check_keyterms(settings)
-        connections = self._started[1]
-        return SocketStream(ListenRecognition(settings), lambda: self._connect(settings), emit, connections)
+        return ListenRecognition(settings)
 
-    def _connect(self, settings: StreamSettings) -> AbstractAsyncContextManager[Link]:
+    def _connect(self, client: AsyncDeepgramClient, settings: StreamSettings) -> AbstractAsyncContextManager[Link]:
         from natter_stt.deepgram.link import open_link
 
         model = settings.model or NOVA
@@ -115,7 +77,7 @@ class DeepgramProvider(_Deepgram):
         # Before nova-3 they are called keywords.
         named: dict[str, Any] = {"keyterm" if model.startswith("nova-3") else "keywords": terms} if terms else {}
         return open_link(
-            self._started[0].listen.v1.connect(
+            client.listen.v1.connect(
                 model=model,
                 language=settings.language,
                 encoding="linear16",
@@ -140,8 +102,7 @@ class DeepgramFluxProvider(_Deepgram):
     def describe(self) -> str:
         return "Deepgram Flux"
 
-    def open(self, settings: StreamSettings, emit: Emit) -> SttStream:
-        """A stream for one session; raises `BadSettingsError`."""
+    def _recognition(self, settings: StreamSettings) -> Recognition:
         from natter_stt.deepgram.flux import FluxRecognition
 
         if settings.model is not None and settings.model.startswith("nova"):
@@ -149,10 +110,9 @@ class DeepgramFluxProvider(_Deepgram):
         if settings.model == FLUX_ENGLISH and _language(settings) != "en":
             raise BadSettingsError(f"{FLUX_ENGLISH} knows English only, not {settings.language!r}")
         _check_keyterms(settings)
-        connections = self._started[1]
-        return SocketStream(FluxRecognition(settings), lambda: self._connect(settings), emit, connections)
+        return FluxRecognition(settings)
 
-    def _connect(self, settings: StreamSettings) -> AbstractAsyncContextManager[Link]:
+    def _connect(self, client: AsyncDeepgramClient, settings: StreamSettings) -> AbstractAsyncContextManager[Link]:
         from natter_stt.deepgram.link import open_link
 
         model = settings.model or (FLUX_ENGLISH if _language(settings) == "en" else FLUX_MULTILINGUAL)
@@ -162,7 +122,7 @@ class DeepgramFluxProvider(_Deepgram):
         if model == FLUX_MULTILINGUAL:
             more["language_hint"] = [_language(settings)]
         return open_link(
-            self._started[0].listen.v2.connect(
+            client.listen.v2.connect(
                 model=model,
                 encoding="linear16",
                 sample_rate=str(SAMPLE_RATE_HZ),
@@ -181,18 +141,15 @@ def _check_keyterms(settings: StreamSettings) -> None:
         raise BadSettingsError(f"Deepgram takes {MOST_KEYTERMS} keyterms at most, not {len(settings.keyterms)}")
 
 
-def _client(settings: DeepgramSettings) -> AsyncDeepgramClient:
+def _client(key: str, base: str) -> AsyncDeepgramClient:
     """Import the SDK, which takes half a second, with all that it would import at the first call."""
     from deepgram import AsyncDeepgramClient
     from deepgram.environment import DeepgramClientEnvironment
 
     from natter_stt.deepgram.link import open_link
 
-    base = settings.deepgram_base_url.rstrip("/")
     sockets = base.replace("http", "ws", 1)
-    client = AsyncDeepgramClient(
-        api_key=settings.deepgram_api_key.get_secret_value().strip(),
-        environment=DeepgramClientEnvironment(base=base, production=sockets, agent=sockets, agent_rest=base),
-    )
+    environment = DeepgramClientEnvironment(base=base, production=sockets, agent=sockets, agent_rest=base)
+    client = AsyncDeepgramClient(api_key=key, environment=environment)
     _ = open_link, client.listen.v1, client.listen.v2
     return client

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from natter_stt.local.engine import Job
 from natter_stt.local.segmenter import Action, Cancel, JobKind, Promote, Segmenter, Transcribe
-from natter_stt.provider import Emit, SttError, Transcript
+from natter_stt.provider import Emit, SttError, Transcript, first_error
 
 # A request to finalize whose audio does not come is answered with what is there; the conductor gives up after 800 ms.
 FINALIZE_PATIENCE_S: Final = 0.5
@@ -67,7 +67,7 @@ class LocalStream:
                         task = tasks.create_task(self._transcribe(wish.job, job), name=f"stt-{wish.kind.name.lower()}")
                         self._jobs[wish.job] = _Started(job, task)
         except* SttError as group:
-            raise _first(group) from group
+            raise first_error(group) from group
         finally:
             if self._patience is not None:
                 self._patience.cancel()
@@ -111,11 +111,3 @@ class LocalStream:
         # One that is being worked on can't be called back, and its answer is ignored.
         if started is not None and not started.job.started:
             started.task.cancel()
-
-
-def _first(group: BaseExceptionGroup[SttError]) -> SttError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, SttError)  # noqa: S101 - for the type checker: the group holds nothing else
-    return error
