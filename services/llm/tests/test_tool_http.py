@@ -1,18 +1,16 @@
 """Webhooks against a real server."""
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import json
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -29,34 +27,17 @@ ORDER = Header(session="abcd", turn=1, attempt=1, traceparent="00-0123456789abcd
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def _listener(port: int = 0) -> socket.socket:
-    """A socket that answers at once: asyncio turns Nagle's algorithm off only where the protocol is spelled out."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen()
-    return listener
+WebServer = Callable[[Handler], AbstractAsyncContextManager[str]]
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
+@pytest.fixture
+def web_server(serve_app) -> WebServer:
+    """Serves every path by a handler; gives the address."""
 
+    def serve(handler: Handler) -> AbstractAsyncContextManager[str]:
+        return serve_app(Starlette(routes=[Route("/{path:path}", handler, methods=["GET", "POST", "PUT", "DELETE"])]))
 
-@asynccontextmanager
-async def web_server(handler: Handler) -> AsyncGenerator[str]:
-    """Serve every path by `handler`; gives the address."""
-    methods = ["GET", "POST", "PUT", "DELETE"]
-    app = Starlette(routes=[Route("/{path:path}", handler, methods=methods)])
-    with _listener() as listener:
-        server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="off"))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve(sockets=[listener]), name="web-server")
-            try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            finally:
-                server.should_exit = True
+    return serve
 
 
 @asynccontextmanager
@@ -78,7 +59,7 @@ async def call(runner: ToolRunner, name: str = "hook", arguments: str = "{}", ca
         return await runner.run(ToolCall(id=call_id, name=name, arguments=arguments), ORDER)
 
 
-async def test_a_signed_request_and_its_answer() -> None:
+async def test_a_signed_request_and_its_answer(web_server: WebServer) -> None:
     seen: list[tuple[Request, bytes]] = []
 
     async def handler(request: Request) -> Response:
@@ -106,7 +87,7 @@ async def test_a_signed_request_and_its_answer() -> None:
     assert request.headers["x-natter-signature"] == f"sha256={expected}"
 
 
-async def test_get_carries_the_arguments_in_a_query_that_is_signed() -> None:
+async def test_get_carries_the_arguments_in_a_query_that_is_signed(web_server: WebServer) -> None:
     seen: list[Request] = []
 
     async def handler(request: Request) -> Response:
@@ -141,7 +122,7 @@ async def test_a_missing_secret_is_said_at_once_and_at_the_start() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
-async def test_a_status_that_is_no_success_is_an_error(status: int) -> None:
+async def test_a_status_that_is_no_success_is_an_error(status: int, web_server: WebServer) -> None:
     async def handler(_request: Request) -> Response:
         return PlainTextResponse("no such city" + "!" * 10_000, status_code=status)
 
@@ -161,7 +142,7 @@ async def test_a_server_that_is_not_there() -> None:
     assert "can't be reached" in result.result
 
 
-async def test_a_long_answer_is_cut_with_a_note() -> None:
+async def test_a_long_answer_is_cut_with_a_note(web_server: WebServer) -> None:
     async def handler(_request: Request) -> Response:
         return PlainTextResponse("é" * 1_000)
 
@@ -194,7 +175,7 @@ async def test_an_answer_without_an_end_is_read_up_to_the_limit() -> None:
     assert result.result.endswith(f"… (cut: 4000 of more than {MAX_ANSWER_BYTES} characters)")
 
 
-async def test_a_slow_tool_times_out_and_its_connection_is_closed() -> None:
+async def test_a_slow_tool_times_out_and_its_connection_is_closed(web_server: WebServer) -> None:
     arrived = asyncio.Event()
     hung_up = asyncio.Event()
 
@@ -228,7 +209,7 @@ async def test_a_slow_tool_times_out_and_its_connection_is_closed() -> None:
             await task
 
 
-async def test_a_redirect_is_followed_on_the_same_server_only() -> None:
+async def test_a_redirect_is_followed_on_the_same_server_only(web_server: WebServer) -> None:
     paths: list[str] = []
 
     async def handler(request: Request) -> Response:
@@ -279,7 +260,7 @@ async def test_a_connection_cut_in_the_middle_is_tried_again_only_where_that_doe
     assert keys == ["idempotency-key: abcd.1.0.0"] * requests
 
 
-async def test_calls_share_a_connection() -> None:
+async def test_calls_share_a_connection(web_server: WebServer) -> None:
     ports: set[int] = set()
 
     async def handler(request: Request) -> Response:

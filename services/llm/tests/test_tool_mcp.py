@@ -5,9 +5,8 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 import structlog
-import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ImageContent, TextContent
+from starlette.applications import Starlette
 
 from natter_llm.tools import BotTool, ToolKit, ToolRunner
 from natter_proto import Header, Tool, ToolCall, ToolOutcome, ToolResult
@@ -182,28 +181,26 @@ async def test_a_server_killed_during_a_call(
     assert len(began.read_text()) == runs
 
 
-async def test_a_cancelled_call_is_cancelled_at_the_server_which_goes_on(script: list[str], tmp_path: Path) -> None:
+async def test_calls_that_nobody_waits_for_end_at_the_server_which_goes_on(script: list[str], tmp_path: Path) -> None:
+    began, cancelled = tmp_path / "began", tmp_path / "cancelled"
     async with tool_kit() as kit:
-        runner = kit.runner([by_command(script, "hang"), by_command(script, "environment")], ask)
+        names = ("hang", "environment")
+        runner = kit.runner([by_command(script, name) for name in names], ask)
+        impatient = kit.runner([by_command(script, "hang", timeout_ms=300)], ask)
         task = asyncio.ensure_future(run(runner, "hang"))
-        await until((tmp_path / "began").exists)
+        await until(began.exists)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await until((tmp_path / "cancelled").exists)
+        await until(cancelled.exists)
+        cancelled.unlink()
+        assert (await run(impatient, "hang")).outcome == ToolOutcome.TOOL_OUTCOME_TIMEOUT
+        await until(cancelled.exists)
+        assert len(began.read_text()) == 2
         assert (await run(runner, "environment")).outcome == ToolOutcome.TOOL_OUTCOME_RESULT
         assert len(children(script[1])) == 1
         runner.close()
-
-
-async def test_a_call_that_takes_too_long(script: list[str], tmp_path: Path) -> None:
-    async with tool_kit() as kit:
-        runner = kit.runner([by_command(script, "hang", timeout_ms=300), by_command(script, "environment")], ask)
-        await run(runner, "environment")
-        result = await run(runner, "hang")
-        assert result.outcome == ToolOutcome.TOOL_OUTCOME_TIMEOUT
-        await until((tmp_path / "cancelled").exists)
-        runner.close()
+        impatient.close()
 
 
 async def test_a_program_that_does_not_start_says_why_and_works_once_it_can(script: list[str], tmp_path: Path) -> None:
@@ -254,24 +251,8 @@ async def test_one_that_never_answers_holds_nothing_up(tmp_path: Path) -> None:
     assert children(str(silent)) == []
 
 
-def _listener(port: int = 0) -> socket.socket:
-    """A socket that answers at once: asyncio turns Nagle's algorithm off only where the protocol is spelled out."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen()
-    return listener
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
-@asynccontextmanager
-async def http_server(port: int = 0) -> AsyncGenerator[str]:
-    """An MCP server over streamable HTTP, in this process."""
+def sums() -> Starlette:
+    """An MCP server over streamable HTTP."""
     server = MCPServer("over-http")
 
     @server.tool()
@@ -287,25 +268,15 @@ async def http_server(port: int = 0) -> AsyncGenerator[str]:
     def fail() -> str:
         raise ToolError("out of stock")
 
-    with _listener(port) as listener:
-        config = uvicorn.Config(
-            server.streamable_http_app(), log_level="warning", timeout_graceful_shutdown=1, lifespan="on"
-        )
-        web = _Server(config)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(web.serve(sockets=[listener]), name="mcp-over-http")
-            try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-            finally:
-                web.should_exit = True
+    return server.streamable_http_app()
 
 
 def by_url(url: str, *names: str) -> list[BotTool]:
-    return [BotTool.model_validate({"name": name, "kind": "mcp", "mcp": {"url": url}}) for name in names]
+    return [BotTool.model_validate({"name": name, "kind": "mcp", "mcp": {"url": f"{url}/mcp"}}) for name in names]
 
 
-async def test_over_streamable_http() -> None:
-    async with http_server() as url, tool_kit() as kit:
+async def test_over_streamable_http(serve_app) -> None:
+    async with serve_app(sums()) as url, tool_kit() as kit:
         runner = kit.runner(by_url(url, "add", "parts", "fail", "nothing"), ask)
         added = await run(runner, "add", {"a": 2, "b": 3})
         parts = await run(runner, "parts")
@@ -320,14 +291,14 @@ async def test_over_streamable_http() -> None:
     assert "nothing" in unknown.result
 
 
-async def test_over_http_a_server_started_anew_goes_on() -> None:
+async def test_over_http_a_server_started_anew_goes_on(serve_app) -> None:
     async with tool_kit() as kit:
-        async with http_server() as url:
+        async with serve_app(sums()) as url:
             runner = kit.runner(by_url(url, "add"), ask)
             assert (await run(runner, "add", {"a": 2, "b": 3})).result == "5"
         away = await run(runner, "add", {"a": 2, "b": 3})
         assert away.outcome == ToolOutcome.TOOL_OUTCOME_ERROR
-        async with http_server(int(url.split(":")[2].split("/")[0])):
+        async with serve_app(sums(), int(url.rsplit(":", 1)[1])):
             again = await run(runner, "add", {"a": 2, "b": 4})
             assert (again.outcome, again.result) == (ToolOutcome.TOOL_OUTCOME_RESULT, "6")
         runner.close()
