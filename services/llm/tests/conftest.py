@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 import uvicorn
@@ -18,7 +18,8 @@ from natter_llm.provider import Delta, End, LlmEvent, LlmProvider, LlmRequest, T
 
 @pytest.fixture(scope="session")
 def local_model() -> Iterator[LocalProvider]:
-    provider = LocalProvider(LocalOptions(slots=2))
+    # A window that is soon full.
+    provider = LocalProvider(LocalOptions(slots=2, slot_tokens=512, prompt_tokens=200))
     asyncio.run(provider.load(CollectorRegistry()))
     yield provider
     asyncio.run(provider.close())
@@ -28,7 +29,7 @@ def local_model() -> Iterator[LocalProvider]:
 class Heard:
     """What came of a request."""
 
-    events: list[LlmEvent] = field(default_factory=list[LlmEvent])
+    events: list[LlmEvent]
 
     @property
     def text(self) -> str:
@@ -52,10 +53,10 @@ Listen = Callable[..., Awaitable[Heard]]
 
 @pytest.fixture(scope="session")
 def listen() -> Listen:
-    """Listens to the whole reply; what came before an error is in `heard`."""
+    """Listens to the whole reply; whoever wants to know what came before an error gives a list for it."""
 
-    async def take_reply(provider: LlmProvider, request: LlmRequest, heard: Heard | None = None) -> Heard:
-        heard = heard or Heard()
+    async def take_reply(provider: LlmProvider, request: LlmRequest, into: list[LlmEvent] | None = None) -> Heard:
+        heard = Heard([] if into is None else into)
         async with asyncio.timeout(60), aclosing(provider.generate(request)) as events:
             async for event in events:
                 heard.events.append(event)

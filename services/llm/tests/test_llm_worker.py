@@ -183,7 +183,7 @@ async def test_a_takeover_goes_on_with_the_next_number(nats_url: str, realm: str
 
 async def test_the_built_in_model_answers(nats_url: str, realm: str, local_model: LocalProvider) -> None:
     async with stage_under_test(serving({"local": local_model}), nats_url, realm) as stage:
-        await begin(stage, "local", json.dumps({"temperature": 0}))
+        await begin(stage, "local", json.dumps({"temperature": 0, "max_tokens": 20}))
         await stage.wait_for(Reply, is_end)
         segments = kinds(stage, ReplyKind.REPLY_KIND_SEGMENT)
         assert "Paris" in "".join(reply.spoken for reply in segments)

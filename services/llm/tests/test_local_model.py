@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from natter_llm.local import LocalProvider
-from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmEvent, LlmRequest
+from natter_llm.provider import ChatMessage, LlmError, LlmRequest
 
 SYSTEM = ChatMessage("system", "You answer questions briefly and correctly in plain English.")
 
@@ -16,67 +16,53 @@ def request(session: str, *texts: str, **fields: object) -> LlmRequest:
     return LlmRequest(session, messages, **fields)  # type: ignore[arg-type]
 
 
-async def events_of(model: LocalProvider, ask: LlmRequest) -> list[LlmEvent]:
-    async with aclosing(model.generate(ask)) as events:
-        return [event async for event in events]
-
-
-def text_of(events: list[LlmEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Delta))
-
-
-async def test_it_answers_and_says_what_it_used(local_model: LocalProvider) -> None:
-    events = await events_of(local_model, request("a", "What is the capital of France?", temperature=0.0))
-    assert "Paris" in text_of(events)
-    end = events[-1]
-    assert isinstance(end, End)
+async def test_it_answers_and_says_what_it_used(local_model: LocalProvider, listen) -> None:
+    heard = await listen(local_model, request("a", "What is the capital of France?", temperature=0.0))
+    assert "Paris" in heard.text
+    end = heard.end
     assert end.reason == "stop"
     assert end.usage.prompt_tokens > 20
-    assert end.usage.completion_tokens >= len(events) - 1
+    assert end.usage.completion_tokens >= len(heard.events) - 1
 
 
-async def test_the_prompt_is_cached_by_session(local_model: LocalProvider) -> None:
+async def test_the_prompt_is_cached_by_session(local_model: LocalProvider, listen) -> None:
     await local_model.warm(LlmRequest("warm", (SYSTEM,)))
-    events = await events_of(local_model, request("warm", "Hello?"))
-    end = events[-1]
-    assert isinstance(end, End)
+    heard = await listen(local_model, request("warm", "Hello?", max_tokens=4))
+    end = heard.end
     assert end.usage.cached_tokens >= 12
 
 
-async def test_replies_are_short(local_model: LocalProvider) -> None:
-    events = await events_of(local_model, request("a", "Tell me a very long story about a dragon."))
-    end = events[-1]
-    assert isinstance(end, End)
+async def test_replies_are_short(local_model: LocalProvider, listen) -> None:
+    heard = await listen(local_model, request("a", "Tell me a very long story about a dragon."))
+    end = heard.end
     assert end.usage.completion_tokens <= 61
 
 
-async def test_it_goes_on_behind_what_was_said(local_model: LocalProvider) -> None:
+async def test_it_goes_on_behind_what_was_said(local_model: LocalProvider, listen) -> None:
     said = "The capital of France is "
-    events = await events_of(
-        local_model, request("b", "What is the capital of France?", reply_so_far=said, temperature=0)
-    )
-    assert text_of(events).startswith("Paris")
+    heard = await listen(local_model, request("b", "What is the capital of France?", reply_so_far=said, temperature=0))
+    assert heard.text.startswith("Paris")
 
 
-async def test_closing_stops_the_inference(local_model: LocalProvider) -> None:
+async def test_closing_stops_the_inference(local_model: LocalProvider, listen) -> None:
     async with aclosing(local_model.generate(request("c", "Tell me a long story."))) as events:
         await anext(events)
     # The slot is free again long before 60 tokens could have been made; another generation on it starts at once.
     async with asyncio.timeout(20):
-        assert text_of(await events_of(local_model, request("c", "Hello?")))
+        assert (await listen(local_model, request("c", "Hello?", max_tokens=4))).text
 
 
-async def test_sessions_at_once(local_model: LocalProvider) -> None:
+async def test_sessions_at_once(local_model: LocalProvider, listen) -> None:
     asks = [request(f"many-{n}", "What is the capital of France?", max_tokens=12) for n in range(2)]
-    replies = await asyncio.gather(*(events_of(local_model, ask) for ask in asks))
-    assert all(text_of(events) for events in replies)
+    replies = await asyncio.gather(*(listen(local_model, ask) for ask in asks))
+    assert all(heard.text for heard in replies)
 
 
-async def test_a_prompt_over_the_window_is_shortened_not_refused(local_model: LocalProvider) -> None:
-    events = await events_of(local_model, request("d", *["word " * 300] * 4, max_tokens=2))
-    assert isinstance(events[-1], End)
+async def test_a_prompt_over_the_window_is_shortened_not_refused(local_model: LocalProvider, listen) -> None:
+    heard = await listen(local_model, request("d", *["word " * 300] * 4, max_tokens=2))
+    assert heard.end
 
 
-async def test_without_its_model_it_says_so() -> None:
+async def test_without_its_model_it_says_so(listen) -> None:
     with pytest.raises(LlmError, match="not loaded"):
-        await events_of(LocalProvider(), request("a", "Hello?"))
+        await listen(LocalProvider(), request("a", "Hello?"))

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from natter_common.providers import Trouble
 from natter_llm.openai.keeper import Keeper
 from natter_llm.openai.provider import Deadlines, OpenAiProvider, OpenAiSettings
-from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmRequest
+from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmEvent, LlmRequest
 
 QUICK = Deadlines(first_s=1.0, next_s=0.6, usage_s=0.3)
 ASK = LlmRequest("s", (ChatMessage("user", "Hello, how are you today?"),), model="m")
@@ -130,32 +130,29 @@ async def provider_for(
             await server.until(0)
 
 
-async def text_of(provider: OpenAiProvider) -> str:
-    async with asyncio.timeout(20), aclosing(provider.generate(ASK)) as events:
-        return "".join([event.text async for event in events if isinstance(event, Delta)])
-
-
-async def test_two_hundred_turns_over_one_connection() -> None:
+async def test_two_hundred_turns_over_one_connection(listen) -> None:
     server = TcpServer()
     async with provider_for(server) as provider:
         await provider.warm(ASK)
         await provider.warm(ASK)
         for _ in range(200):
-            assert await text_of(provider) == "One two"
+            assert (await listen(provider, ASK)).text == "One two"
         assert server.connections == 1
         # The second warming was too soon.
         assert server.paths.count("/v1/models") == 1
 
 
-async def test_at_once_they_have_a_connection_each_and_keep_it() -> None:
+async def test_at_once_they_have_a_connection_each_and_keep_it(listen) -> None:
     server = TcpServer()
     async with provider_for(server) as provider:
         for _ in range(10):
-            assert await asyncio.gather(*(text_of(provider) for _ in range(8))) == ["One two"] * 8
+            assert [each.text for each in await asyncio.gather(*(listen(provider, ASK) for _ in range(8)))] == [
+                "One two"
+            ] * 8
         assert server.connections <= 8
 
 
-async def test_closing_ends_it_at_the_server_and_another_connection_is_opened() -> None:
+async def test_closing_ends_it_at_the_server_and_another_connection_is_opened(listen) -> None:
     server = TcpServer()
     registry = CollectorRegistry()
     async with provider_for(server, registry=registry) as provider:
@@ -171,7 +168,7 @@ async def test_closing_ends_it_at_the_server_and_another_connection_is_opened() 
         await server.until(1)
         assert server.connections == 2
         server.mode = "fine"
-        assert await text_of(provider) == "One two"
+        assert (await listen(provider, ASK)).text == "One two"
 
     def tokens(kind: str, cancelled: str) -> float:
         labels = {"provider": "openai", "kind": kind, "cancelled": cancelled}
@@ -182,55 +179,54 @@ async def test_closing_ends_it_at_the_server_and_another_connection_is_opened() 
 
 
 @pytest.mark.parametrize("mode", ["deaf", "stuck"])
-async def test_a_task_that_is_cancelled_ends_it_too(mode: str) -> None:
+async def test_a_task_that_is_cancelled_ends_it_too(mode: str, listen) -> None:
     server = TcpServer()
     async with provider_for(server) as provider:
         server.mode = mode
-        task = asyncio.create_task(text_of(provider))
+        task = asyncio.create_task(listen(provider, ASK))
         await server.until_asked(1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         server.mode = "fine"
-        assert await text_of(provider) == "One two"
+        assert (await listen(provider, ASK)).text == "One two"
 
 
-@pytest.mark.parametrize(
-    ("mode", "code"),
-    [
-        ("deaf", Trouble.STALLED),
-        ("role", Trouble.STALLED),
-        ("stuck", Trouble.STALLED),
-        ("pings", Trouble.STALLED),
-        ("cut", Trouble.CUT_OFF),
-    ],
-)
-async def test_no_progress_is_noticed_and_the_next_goes_well(mode: str, code: Trouble) -> None:
-    server = TcpServer()
-    async with provider_for(server, QUICK) as provider:
-        server.mode = mode
-        said: list[str] = []
-
-        async def listen() -> None:
-            async with asyncio.timeout(10), aclosing(provider.generate(ASK)) as events:
-                async for event in events:
-                    assert isinstance(event, Delta)
-                    said.append(event.text)
-
-        with pytest.raises(LlmError) as caught:
-            await listen()
-        assert (caught.value.code, caught.value.retryable) == (code, True)
-        assert said == ([] if mode in {"deaf", "role"} else ["One", " two"])
-        server.mode = "fine"
-        assert await text_of(provider) == "One two"
+STALLS = {
+    "deaf": ("", Trouble.STALLED),
+    "role": ("", Trouble.STALLED),
+    "stuck": ("One two", Trouble.STALLED),
+    "pings": ("One two", Trouble.STALLED),
+    "cut": ("One two", Trouble.CUT_OFF),
+}
 
 
-async def test_a_connection_closed_while_it_was_idle_costs_no_reply() -> None:
+async def test_no_progress_is_noticed_and_the_next_goes_well(listen) -> None:
+    async def face(mode: str) -> None:
+        server = TcpServer()
+        said, code = STALLS[mode]
+        async with provider_for(server, QUICK) as provider:
+            server.mode = mode
+            events: list[LlmEvent] = []
+            with pytest.raises(LlmError) as caught:
+                await listen(provider, ASK, events)
+            assert (caught.value.code, caught.value.retryable) == (code, True), mode
+            assert all(isinstance(event, Delta) for event in events), mode
+            assert "".join(event.text for event in events) == said, mode
+            server.mode = "fine"
+            assert (await listen(provider, ASK)).text == "One two", mode
+
+    async with asyncio.TaskGroup() as tasks:
+        for mode in STALLS:
+            tasks.create_task(face(mode), name=mode)
+
+
+async def test_a_connection_closed_while_it_was_idle_costs_no_reply(listen) -> None:
     server = TcpServer()
     async with provider_for(server) as provider:
         server.mode = "gone"
         for _ in range(3):
-            assert await text_of(provider) == "One two"
+            assert (await listen(provider, ASK)).text == "One two"
         assert server.connections == 3
 
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from natter_common.providers import Trouble
 from natter_llm.openai.provider import Deadlines, OpenAiProvider, OpenAiSettings
-from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmEvent, LlmRequest
+from natter_llm.provider import ChatMessage, Delta, LlmError, LlmRequest
 
 KEY = "llama-key"
 SYSTEM = ChatMessage("system", "You answer questions briefly and correctly in plain English.")
@@ -54,41 +54,29 @@ def ask(text: str, **fields: Any) -> LlmRequest:
     return LlmRequest("s", (SYSTEM, ChatMessage("user", text)), temperature=0.0, **fields)
 
 
-async def events_of(provider: OpenAiProvider, request: LlmRequest) -> list[LlmEvent]:
-    async with asyncio.timeout(60), aclosing(provider.generate(request)) as events:
-        return [event async for event in events]
-
-
-def text_of(events: list[LlmEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Delta))
-
-
-async def test_a_whole_reply_with_its_usage(provider: OpenAiProvider) -> None:
+async def test_a_whole_reply_with_its_usage(provider: OpenAiProvider, listen) -> None:
     await provider.probe()
     await provider.warm(ask(""))
-    events = await events_of(provider, ask("What is the capital of France?", max_tokens=60))
-    assert "Paris" in text_of(events)
-    end = events[-1]
-    assert isinstance(end, End)
+    heard = await listen(provider, ask("What is the capital of France?", max_tokens=60))
+    assert "Paris" in heard.text
+    end = heard.end
     assert end.reason == "stop"
     assert not end.usage.estimated
     assert end.usage.prompt_tokens > 20
     assert end.usage.completion_tokens > 5
-    again = (await events_of(provider, ask("What is the capital of France?", max_tokens=60)))[-1]
-    assert isinstance(again, End)
+    again = (await listen(provider, ask("What is the capital of France?", max_tokens=60))).end
     assert again.usage.cached_tokens > 20
 
 
-async def test_the_token_limit_is_a_reason(provider: OpenAiProvider) -> None:
-    end = (await events_of(provider, ask("Tell me a long story.", max_tokens=5)))[-1]
-    assert isinstance(end, End)
+async def test_the_token_limit_is_a_reason(provider: OpenAiProvider, listen) -> None:
+    end = (await listen(provider, ask("Tell me a long story.", max_tokens=5))).end
     assert (end.reason, end.usage.completion_tokens) == ("length", 5)
 
 
-async def test_a_reply_is_gone_on_with(provider: OpenAiProvider) -> None:
+async def test_a_reply_is_gone_on_with(provider: OpenAiProvider, listen) -> None:
     said = "The capital of France is "
     request = ask("What is the capital of France?", reply_so_far=said, max_tokens=40)
-    text = text_of(await events_of(provider, request))
+    text = (await listen(provider, request)).text
     assert text
     assert said.strip() not in text
 
@@ -106,16 +94,16 @@ async def test_closing_stops_the_server(provider: OpenAiProvider, address: str) 
     assert made < MOST_TOKENS // 2
 
 
-async def test_a_context_that_is_too_long(provider: OpenAiProvider) -> None:
+async def test_a_context_that_is_too_long(provider: OpenAiProvider, listen) -> None:
     with pytest.raises(LlmError) as caught:
-        await events_of(provider, ask("word " * 5000))
+        await listen(provider, ask("word " * 5000))
     assert (caught.value.code, caught.value.retryable) == ("context_too_long", False)
 
 
-async def test_another_key_is_refused(address: str) -> None:
+async def test_another_key_is_refused(address: str, listen) -> None:
     provider = OpenAiProvider(OpenAiSettings(key="wrong", base_url=f"{address}/v1"), PATIENT)  # type: ignore[arg-type]
     await provider.load(CollectorRegistry())
     with pytest.raises(LlmError) as caught:
-        await events_of(provider, ask("Hello?"))
+        await listen(provider, ask("Hello?"))
     assert caught.value.code == Trouble.UNAUTHORIZED
     await provider.close()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from natter_llm.provider import (
     Delta,
     End,
     LlmError,
-    LlmEvent,
     LlmRequest,
     ToolCall,
     ToolCalls,
@@ -101,43 +100,45 @@ async def provider_for(server: Server, registry: CollectorRegistry | None = None
             await provider.close()
 
 
-async def events_of(provider: OpenAiProvider, **fields: Any) -> list[LlmEvent]:
-    request = LlmRequest("session-1", fields.pop("messages", (ASK,)), **fields)
-    async with asyncio.timeout(20), aclosing(provider.generate(request)) as events:
-        return [event async for event in events]
+def ask(**fields: Any) -> LlmRequest:
+    return LlmRequest("session-1", fields.pop("messages", (ASK,)), **fields)
 
 
-def text_of(events: list[LlmEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Delta))
+ErrorOf = Callable[[Answer], Awaitable[LlmError]]
 
 
-async def error_of(*answers: Answer, **fields: Any) -> LlmError:
-    async with provider_for(Server(*answers)) as provider:
-        with pytest.raises(LlmError) as caught:
-            await events_of(provider, **fields)
-    assert KEY not in str(caught.value)
-    assert "secret of" not in str(caught.value)
-    return caught.value
+@pytest.fixture
+def error_of(listen) -> ErrorOf:
+    """What is raised when a server answers so; it quotes neither the key nor what was asked."""
+
+    async def ask_once(answer: Answer) -> LlmError:
+        async with provider_for(Server(answer)) as provider:
+            with pytest.raises(LlmError) as caught:
+                await listen(provider, ask())
+        assert KEY not in str(caught.value)
+        assert "secret of" not in str(caught.value)
+        return caught.value
+
+    return ask_once
 
 
-async def test_the_first_model_of_the_list_answers_who_names_none() -> None:
+async def test_the_first_model_of_the_list_answers_who_names_none(listen) -> None:
     server = Server(HELLO)
     async with provider_for(server) as provider:
-        events = await events_of(provider)
-        await events_of(provider)
-        await events_of(provider, model="second")
-    assert text_of(events) == "Hello there."
+        heard = await listen(provider, ask())
+        await listen(provider, ask())
+        await listen(provider, ask(model="second"))
+    assert heard.text == "Hello there."
     assert [body["model"] for body in server.bodies] == ["first", "first", "second"]
     assert server.lists == 1
     assert server.keys[0] == f"Bearer {KEY}"
     # It told no usage.
-    end = events[-1]
-    assert isinstance(end, End)
+    end = heard.end
     assert end.usage.estimated
     assert end.usage.completion_tokens >= 2
 
 
-async def test_what_a_model_refuses_is_remembered() -> None:
+async def test_what_a_model_refuses_is_remembered(listen) -> None:
     server = Server(
         refuses(400, message="Unsupported parameter: 'max_tokens'", param="max_tokens", code="unsupported_parameter"),
         refuses(400, message="'temperature' does not support 0.3", param="temperature", code="unsupported_value"),
@@ -146,8 +147,8 @@ async def test_what_a_model_refuses_is_remembered() -> None:
     )
     async with provider_for(server) as provider:
         for _ in range(2):
-            assert text_of(await events_of(provider, model="m", temperature=0.3, max_tokens=9)) == "Hello there."
-        assert text_of(await events_of(provider, model="other", temperature=0.3)) == "Hello there."
+            assert (await listen(provider, ask(model="m", temperature=0.3, max_tokens=9))).text == "Hello there."
+        assert (await listen(provider, ask(model="other", temperature=0.3))).text == "Hello there."
     assert len(server.bodies) == 6
     learnt, other = server.bodies[4:]
     assert {"temperature", "max_tokens", "stream_options"}.isdisjoint(learnt)
@@ -155,7 +156,7 @@ async def test_what_a_model_refuses_is_remembered() -> None:
     assert other["temperature"] == 0.3
 
 
-async def test_tools_text_and_calls() -> None:
+async def test_tools_text_and_calls(listen) -> None:
     pieces = [
         chunk(content="Wait. "),
         chunk(tool_calls=[{"index": 0, "id": "a", "function": {"name": "weather", "arguments": '{"city'}}]),
@@ -165,8 +166,8 @@ async def test_tools_text_and_calls() -> None:
     ]
     server = Server(says(*pieces))
     async with provider_for(server) as provider:
-        events = await events_of(provider, tools=(ToolDefinition("weather", "Tells it.", '{"type":"object"}'),))
-    assert events == [
+        heard = await listen(provider, ask(tools=(ToolDefinition("weather", "Tells it.", '{"type":"object"}'),)))
+    assert heard.events == [
         Delta("Wait. "),
         ToolCalls((ToolCall("a", "weather", '{"city":"Ulm"}'),)),
         End("tool_calls", Usage(30, 8)),
@@ -174,23 +175,23 @@ async def test_tools_text_and_calls() -> None:
     assert server.bodies[0]["tools"][0]["function"]["name"] == "weather"
 
 
-async def test_a_call_cut_in_half_by_the_token_limit_is_none() -> None:
+async def test_a_call_cut_in_half_by_the_token_limit_is_none(listen) -> None:
     piece = chunk(tool_calls=[{"index": 0, "id": "a", "function": {"name": "weather", "arguments": '{"ci'}}])
     async with provider_for(Server(says(piece, chunk("length")))) as provider:
-        (end,) = await events_of(provider)
-    assert isinstance(end, End)
-    assert end.reason == "length"
+        heard = await listen(provider, ask())
+    assert heard.events == [heard.end]
+    assert heard.end.reason == "length"
 
 
-async def test_a_reply_is_gone_on_with_and_what_repeats_is_cut() -> None:
+async def test_a_reply_is_gone_on_with_and_what_repeats_is_cut(listen) -> None:
     server = Server(says(chunk(content="It is warm. And"), chunk(content=" sunny."), chunk("stop")))
     async with provider_for(server) as provider:
-        events = await events_of(provider, reply_so_far="It is warm. ")
-    assert text_of(events) == "And sunny."
+        heard = await listen(provider, ask(reply_so_far="It is warm. "))
+    assert heard.text == "And sunny."
     assert server.bodies[0]["messages"][-2] == {"role": "assistant", "content": "It is warm."}
 
 
-async def test_no_more_sentences_than_asked_for() -> None:
+async def test_no_more_sentences_than_asked_for(listen) -> None:
     async def talks(exchange: Exchange, body: dict[str, Any]) -> None:
         await stream(
             exchange, [chunk(content=word) for word in ("One is", " here. Two", " is here. Thr", "ee")], done=False
@@ -199,30 +200,27 @@ async def test_no_more_sentences_than_asked_for() -> None:
 
     server = Server(talks)
     async with provider_for(server) as provider:
-        events = await events_of(provider, max_sentences=2)
+        heard = await listen(provider, ask(max_sentences=2))
         async with asyncio.timeout(10):
             await server.gone.wait()
-    assert text_of(events) == "One is here. Two is here."
-    end = events[-1]
-    assert isinstance(end, End)
+    assert heard.text == "One is here. Two is here."
+    end = heard.end
     assert (end.reason, end.usage.estimated) == ("stop", True)
 
 
-async def test_filtered() -> None:
+async def test_filtered(listen) -> None:
     async with provider_for(Server(says(chunk(content="Well"), chunk("content_filter")))) as provider:
-        end = (await events_of(provider))[-1]
-    assert isinstance(end, End)
+        end = (await listen(provider, ask())).end
     assert end.reason == "filtered"
 
 
-async def test_usage_that_never_comes_is_not_waited_for() -> None:
+async def test_usage_that_never_comes_is_not_waited_for(listen) -> None:
     async def hangs(exchange: Exchange, body: dict[str, Any]) -> None:
         await stream(exchange, [chunk("stop", content="Hello.")], done=False)
         await asyncio.Event().wait()
 
     async with provider_for(Server(hangs)) as provider:
-        end = (await events_of(provider))[-1]
-    assert isinstance(end, End)
+        end = (await listen(provider, ask())).end
     assert end.usage.estimated
 
 
@@ -235,7 +233,7 @@ async def test_usage_that_never_comes_is_not_waited_for() -> None:
         says({"error": {"message": "too long", "type": "exceed_context_size_error", "code": 400}}),
     ],
 )
-async def test_a_context_that_is_too_long_is_told_apart(answer: Answer) -> None:
+async def test_a_context_that_is_too_long_is_told_apart(error_of: ErrorOf, answer: Answer) -> None:
     error = await error_of(answer)
     assert (error.code, error.retryable) == ("context_too_long", False)
 
@@ -261,29 +259,29 @@ async def test_a_context_that_is_too_long_is_told_apart(answer: Answer) -> None:
         (says(chunk(content="Hello"), done=False), Trouble.CUT_OFF, True),
     ],
 )
-async def test_what_goes_wrong_has_a_name(answer: Answer, code: Trouble, retryable: bool) -> None:
+async def test_what_goes_wrong_has_a_name(error_of: ErrorOf, answer: Answer, code: Trouble, retryable: bool) -> None:
     error = await error_of(answer)
     assert (error.code, error.retryable) == (code, retryable)
 
 
-async def test_a_page_instead_of_a_stream() -> None:
+async def test_a_page_instead_of_a_stream(error_of: ErrorOf) -> None:
     async def page(exchange: Exchange, body: dict[str, Any]) -> None:
         await exchange.respond(200, b"<html>Welcome</html>", content_type="text/html")
 
     assert (await error_of(page)).code == Trouble.MALFORMED
 
 
-async def test_nobody_there() -> None:
+async def test_nobody_there(listen) -> None:
     provider = OpenAiProvider(OpenAiSettings(base_url="http://127.0.0.1:9/v1"))
     await provider.load(CollectorRegistry())
-    for wait in (provider.probe(), events_of(provider), provider.warm(LlmRequest("s", ()))):
+    for wait in (provider.probe(), listen(provider, ask()), provider.warm(LlmRequest("s", ()))):
         with pytest.raises(LlmError) as caught:
             await wait
         assert caught.value.code == Trouble.UNAVAILABLE
     await provider.close()
 
 
-async def test_a_list_of_models_that_is_none() -> None:
+async def test_a_list_of_models_that_is_none(listen) -> None:
     server = Server(HELLO)
     async with provider_for(server) as provider:
         server.models = "Welcome"
@@ -292,7 +290,7 @@ async def test_a_list_of_models_that_is_none() -> None:
         assert caught.value.code == Trouble.MALFORMED
         server.models = {"data": []}
         with pytest.raises(LlmError) as caught:
-            await events_of(provider)
+            await listen(provider, ask())
         assert caught.value.code == Trouble.BAD_SETTINGS
 
 

@@ -95,12 +95,17 @@ def children(marker: str) -> list[psutil.Process]:
     return found
 
 
+def script_in(folder: Path) -> list[str]:
+    """A server that leaves notes in a folder."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "server.py"
+    path.write_text(SCRIPT)
+    return [PYTHON, str(path), str(folder)]
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> list[str]:
-    """A server that leaves notes in a folder."""
-    path = tmp_path / "server.py"
-    path.write_text(SCRIPT)
-    return [PYTHON, str(path), str(tmp_path)]
+    return script_in(tmp_path)
 
 
 async def test_a_server_from_the_registry_serves_several_sessions_with_one_process() -> None:
@@ -162,23 +167,26 @@ async def test_a_server_killed_between_calls_is_back_for_the_next() -> None:
         runner.close()
 
 
-@pytest.mark.parametrize(("fields", "runs"), [({}, 1), ({"idempotent": True}, 2)])
-async def test_a_server_killed_during_a_call(
-    script: list[str], tmp_path: Path, fields: dict[str, Any], runs: int
-) -> None:
-    began = tmp_path / "began"
-    async with tool_kit() as kit:
-        runner = kit.runner([by_command(script, "hang", timeout_ms=60_000, **fields)], ask)
-        task = asyncio.ensure_future(run(runner, "hang"))
-        for number in range(1, runs + 1):
-            await until(lambda number=number: began.exists() and len(began.read_text()) == number)
-            for process in children(script[1]):
-                os.kill(process.pid, signal.SIGKILL)
-        result = await task
-        runner.close()
-    assert result.outcome == ToolOutcome.TOOL_OUTCOME_ERROR
-    assert "ended during the call" in result.result
-    assert len(began.read_text()) == runs
+async def test_a_server_killed_during_a_call(tmp_path: Path) -> None:
+    async def kill(folder: str, runs: int, **fields: Any) -> None:
+        script = script_in(tmp_path / folder)
+        began = tmp_path / folder / "began"
+        async with tool_kit() as kit:
+            runner = kit.runner([by_command(script, "hang", timeout_ms=60_000, **fields)], ask)
+            task = asyncio.ensure_future(run(runner, "hang"))
+            for number in range(1, runs + 1):
+                await until(lambda number=number: began.exists() and len(began.read_text()) == number)
+                for process in children(script[1]):
+                    os.kill(process.pid, signal.SIGKILL)
+            result = await task
+            runner.close()
+        assert result.outcome == ToolOutcome.TOOL_OUTCOME_ERROR
+        assert "ended during the call" in result.result
+        assert len(began.read_text()) == runs
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(kill("once", 1))
+        tasks.create_task(kill("again", 2, idempotent=True))
 
 
 async def test_calls_that_nobody_waits_for_end_at_the_server_which_goes_on(script: list[str], tmp_path: Path) -> None:
