@@ -14,30 +14,29 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
+from natter_bench.speech import resample
+from natter_bench.speech import say as bench_say
 from natter_emulators.marks import MarkedWord, speak
 from natter_stt.local import LocalProvider
 from natter_stt.provider import StreamSettings, SttError, SttProvider, SttStream, Transcript
 
+FRAME_SAMPLES = 320
+MS = 16
 Say = Callable[[str], npt.NDArray[np.int16]]
 
 
 @pytest.fixture(scope="session")
 def say() -> Say:
     """Says a sentence: 16 kHz s16 samples, some 250 ms of near-silence in front and 450 ms behind."""
-    hibari = pytest.importorskip("hibari")
-    voice = hibari.Hibari()
+    pytest.importorskip("hibari")
 
     @cache
-    def speak(text: str) -> npt.NDArray[np.int16]:
-        audio = np.asarray(voice(text), np.float64)
-        taps = np.sinc(np.arange(-32, 33) * 2 / 3 * 0.95) * np.hamming(65)
-        audio = np.convolve(audio, taps / taps.sum(), "same")
-        at = np.arange(len(audio) * 2 // 3) * 1.5
-        audio = np.interp(at, np.arange(len(audio)), audio)
-        samples = (np.clip(audio, -1, 1) * 32_767).astype("<i2")
-        return samples[: len(samples) // 320 * 320]
+    def say(text: str) -> npt.NDArray[np.int16]:
+        speech = bench_say(text, voice="hibari", trim=False)
+        samples = resample(speech.pcm, speech.rate_hz, 16_000).astype("<i2")
+        return samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
 
-    return speak
+    return say
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -49,8 +48,6 @@ async def recognizer() -> AsyncIterator[LocalProvider]:
     await provider.close()
 
 
-FRAME_SAMPLES = 320
-MS = 16
 SPEED = 3.0  # times real time: vendors' and providers' delays are not scaled
 
 
