@@ -131,8 +131,37 @@ def test_a_noise_in_the_pause_does_not_keep_the_turn_open() -> None:
     call.recognise()
     call.at(100, ev.Onset(30_000))
     call.wait(500)
+    call.at(100, FADED)
     assert call.of(act.StartAttempt) == []
-    assert "StartAttempt" in kinds(call.at(100, FADED))
+    # Recognition finds no word in it: the silence before it counts.
+    call.recognise("")
+    assert len(call.of(act.StartAttempt)) == 1
+
+
+def test_a_short_word_after_a_pause_belongs_to_the_turn() -> None:
+    call = Call()
+    call.speak()
+    call.recognise("what is the capital of")
+    call.at(100, ev.Onset(30_000))
+    call.at(300, FADED)
+    call.recognise("France")
+    assert call.of(act.StartAttempt) == []
+    call.wait(SETTINGS.end_of_turn_silence_ms)
+    assert call.of(act.StartAttempt) == [act.StartAttempt((1, 1), "what is the capital of France", Modality.VOICE)]
+
+
+def test_two_short_sounds_may_be_two_words() -> None:
+    call = Call()
+    call.at(0, ev.Onset(80_000))
+    call.at(200, FADED)
+    first = call.of(act.AskFinal)[-1]
+    call.at(100, ev.Onset(95_000))
+    call.at(200, ev.OnsetFaded(98_000, 98_000 + 16 * VAD_PAUSE_MS))
+    assert isinstance(first, act.AskFinal)
+    call.at(0, ev.Recognised("no", final=True, finalize_id=first.finalize_id))
+    call.recognise("no")
+    call.wait(SETTINGS.end_of_turn_silence_ms)
+    assert call.of(act.StartAttempt) == [act.StartAttempt((1, 1), "no no", Modality.VOICE)]
 
 
 def test_a_late_final_leaves_the_turn_to_the_interim_and_corrects_the_context() -> None:

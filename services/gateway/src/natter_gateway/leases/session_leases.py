@@ -145,7 +145,10 @@ class SessionLeases:
             await self._broker.release(held)
             raise NoCapacityError(stage, providers, "the session is over")
         self._keeper.keep(held)
-        self._chains[stage].on_leased(held.provider, asyncio.get_running_loop().time())
+        chain, now = self._chains[stage], asyncio.get_running_loop().time()
+        # Those who were asked in vain are not asked again at the next border of a turn.
+        chain.put_off(providers[: providers.index(held.provider)], now)
+        chain.on_leased(held.provider, now)
         return held
 
     def _replace(self, stage: Stage) -> None:

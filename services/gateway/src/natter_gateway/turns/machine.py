@@ -5,7 +5,7 @@ what names a dead attempt is ignored.
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
@@ -142,16 +142,18 @@ class TurnMachine:
     def _on_onset_faded(self, event: ev.OnsetFaded, now_ms: float) -> None:
         if not isinstance(self._caller, Stirring):
             return
-        first_sound = isinstance(self._caller.before, Quiet)
-        self._caller = self._caller.before
+        before = self._caller.before
+        self._caller = before
         if self.living is not None:
             self._actions.append(act.PublishState())
             self._actions.append(act.ResumeVoice())
-        elif first_sound:
-            # Nobody is interrupted by it, and it may be a "no": recognition says whether there was a word.
-            self._ask_final(event.sample, event.through_sample, now_ms, opened=False)
         else:
-            self._actions.append(act.PublishState())
+            # Nobody is interrupted by it, and it may be a word: a "no", or the last one of a sentence with a pause.
+            opened = isinstance(before, Pausing) and before.opened
+            self._ask_final(event.sample, event.through_sample, now_ms, opened=opened)
+            if opened and isinstance(before, Pausing) and isinstance(self._caller, Pausing):
+                met_ms = before.silence_met_at_ms if before.met_before_sound_ms is None else before.met_before_sound_ms
+                self._caller = replace(self._caller, met_before_sound_ms=met_ms)
 
     def _on_speech(self, event: ev.SpeechConfirmed) -> None:
         match self._caller:
@@ -203,9 +205,11 @@ class TurnMachine:
             # It is answered already: the words are there.
             return
         if not self._turn_is_open():
-            if not (event.text and (ends or self._answers_request(event))):
+            # Also the answer to a request before the newest: two short sounds may be two words.
+            if not (event.text and (ends or event.finalize_id)):
                 self._close_unopened(event)
                 return
+            self._change_pausing(opened=True)
             self._open_turn()
         self._interim = ""
         if event.text:
@@ -214,7 +218,7 @@ class TurnMachine:
         if ends:
             self._end_caller_turn(Pausing(0, self._finalize_id, now_ms, closed=True), now_ms)
         elif self._answers_request(event) and not self._decides_turns:
-            self._replace_pausing(closed=True, opened=True)
+            self._close_pausing(words=bool(event.text))
         self._check_deadlines(now_ms)
 
     def _on_interim(self, event: ev.Recognised) -> None:
@@ -262,12 +266,19 @@ class TurnMachine:
             case _:
                 return None
 
-    def _replace_pausing(self, *, closed: bool, opened: bool) -> None:
+    def _close_pausing(self, *, words: bool) -> None:
+        """Recognition has closed what was before the pause, with words or without."""
         pausing = self._pausing()
-        if pausing is None:
-            return
-        changed = replace(pausing, closed=closed, opened=opened)
-        self._caller = replace(self._caller, before=changed) if isinstance(self._caller, Stirring) else changed
+        if pausing is not None and pausing.met_before_sound_ms is not None and not words:
+            self._change_pausing(closed=True, silence_met_at_ms=pausing.met_before_sound_ms)
+        else:
+            self._change_pausing(closed=True)
+
+    def _change_pausing(self, **changes: Any) -> None:
+        pausing = self._pausing()
+        if pausing is not None:
+            changed = replace(pausing, **changes)
+            self._caller = replace(self._caller, before=changed) if isinstance(self._caller, Stirring) else changed
 
     def _on_typed(self, event: ev.Typed, now_ms: float) -> None:
         if not event.run_immediately:

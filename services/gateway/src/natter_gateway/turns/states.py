@@ -38,6 +38,9 @@ class Pausing:
     """Recognition has answered the finalize request."""
     opened: bool = True
     """False: a sound too short to be sure of. It opens a turn if recognition finds a word in it."""
+    met_before_sound_ms: float | None = None
+    """After a short sound in the pause: when the silence would have been long enough without it. If recognition finds
+    no word in it, it was none."""
     asked_anew_at_ms: float = 0.0
     """When another recognizer was asked, which needs the time that its predecessor had."""
     asked_anew: int = 0
