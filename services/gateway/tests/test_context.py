@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natter_gateway.context import Context, Speaker, Utterance, estimate_tokens
+from natter_gateway.context import Context, Speaker, ToolRecord, ToolRound, Utterance, estimate_tokens
 
 
 def talk(turns: int, words: int = 10) -> Context:
@@ -65,3 +65,31 @@ def test_the_budget_holds_beyond_the_latest_turn(turns: int, max_tokens: int) ->
     older = [utterance for utterance in kept if utterance.turn < turns]
     cost = sum(estimate_tokens(utterance.text) for utterance in kept) + estimate_tokens("Be kind.")
     assert not older or cost <= max_tokens
+
+
+def test_old_turns_are_to_be_summed_up_before_the_budget_is_full() -> None:
+    context = talk(3)
+    assert context.to_sum_up("Be kind.", 10_000) is None
+    context = talk(20)
+    found = context.to_sum_up("Be kind.", 400)
+    assert found is not None
+    behind, entries = found
+    assert {entry.turn for entry in entries} == set(range(1, behind))
+
+
+def test_a_summary_stands_for_what_it_sums_up() -> None:
+    context = talk(20)
+    context.sum_up(11, "They talked of words.")
+    assert context.summary == "They talked of words."
+    assert {entry.turn for entry in context.before(21, "Be kind.", 10_000)} == set(range(11, 21))
+    assert len(context.entries) == 40
+
+
+def test_what_a_tool_finds_late_is_put_where_its_call_is() -> None:
+    context = Context()
+    running = ToolRecord("1.0.0", "weather", "{}", "running", "It is still running.")
+    context.add_tools(1, (running,))
+    context.correct_tool(ToolRecord("1.0.0", "weather", "{}", "result", "rain"))
+    (entry,) = context.entries
+    assert isinstance(entry, ToolRound)
+    assert [(call.outcome, call.result) for call in entry.calls] == [("result", "rain")]
