@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from aiortc import RTCPeerConnection
 from google.protobuf.message import Message
 from nats.aio.msg import Msg
 
@@ -106,6 +107,26 @@ async def test_a_killed_worker_s_stage_goes_to_another_and_the_call_goes_on(
             await eventually(lambda spare=spare: sessions(http, [spare]), lambda seen: seen == [1], within_s=5.0)
             assert await is_answered(caller, speech), stage
         assert not caller.recording.of_type("error", after_s=0.0)
+
+
+async def test_a_caller_who_found_no_room_may_come_again_with_the_same_id(
+    tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    async with emulated_system(tmp_path, env={"NATTER_CAPACITY": "1"}) as system, AsyncExitStack() as stack:
+        peer = RTCPeerConnection()
+        stack.push_async_callback(peer.close)
+        peer.addTransceiver("audio", direction="sendrecv")
+        peer.createDataChannel("chat")
+        await peer.setLocalDescription(await peer.createOffer())
+        # Both find room when they ask for it, one of them is first.
+        started = (await http.post(f"{system.url}/start", json={})).json()
+        first = await call(stack, system, http)
+        url = f"{system.url}/sessions/{started['sessionId']}/api/offer"
+        offer = {"sdp": peer.localDescription.sdp, "type": "offer"}
+        assert (await http.post(url, json=offer)).status_code == 503
+        await first.close()
+        await eventually(lambda: sessions(http, system.of(ALL)), lambda seen: seen == [0], within_s=5.0)
+        assert (await http.post(url, json=offer)).status_code == 200
 
 
 class LosingLink(NatsLink):

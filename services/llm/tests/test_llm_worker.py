@@ -170,6 +170,20 @@ async def test_tool_calls_are_passed_on(nats_url: str, realm: str) -> None:
         assert [(call.name, call.arguments) for call in calls.tool_calls] == [("weather", '{"city":"Ulm"}')]
 
 
+async def test_what_is_said_before_tools_is_complete_before_they_are_called(nats_url: str, realm: str) -> None:
+    async with stage_under_test(
+        serving({"scripted": ScriptedProvider("Let me look", "tool")}), nats_url, realm
+    ) as stage:
+        await begin(stage, "scripted")
+        await stage.wait_for(Reply, is_end)
+        order = [reply.kind for reply in stage.of(Reply) if reply.kind != ReplyKind.REPLY_KIND_DELTA]
+        assert order == [
+            ReplyKind.REPLY_KIND_SEGMENT,
+            ReplyKind.REPLY_KIND_TOOL_CALLS,
+            ReplyKind.REPLY_KIND_END,
+        ]
+
+
 async def test_a_takeover_goes_on_with_the_next_number(nats_url: str, realm: str) -> None:
     provider = ScriptedProvider("It is a big city. ", "Bye.")
     kept = [Segment(segment=1, text="The capital is Paris. ", spoken="The capital is Paris.")]

@@ -105,9 +105,14 @@ class LlmOrders:
         except (LinkDownError, BadFrameError) as error:
             self._log.warning("order of a tool went unanswered", call=call.id, reason=str(error))
         else:
-            if not answer.ok:
-                self._log.warning("order of a tool refused", call=call.id, reason=answer.words)
+            if answer.ok:
+                return
+            self._log.warning("order of a tool refused", call=call.id, reason=answer.words)
+            if answer.code == "not_held":
+                # The next beat shows that the lease is gone, and another worker takes it.
                 self._conductor.tools.not_run(call.id)
+            else:
+                self._conductor.tools.refused(call.id, answer.words)
 
     async def _tell(self, lease: HeldLease, request: WorkerRequest) -> None:
         try:

@@ -155,6 +155,7 @@ class Session:
         if words is not None:
             self._page.error(words, fatal=True)
         self.conductor.end()
+        await self._leases.close()
         await self._give_back()
         if self._peer is not None:
             await self._peer.close()

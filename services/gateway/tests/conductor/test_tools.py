@@ -77,6 +77,14 @@ async def test_the_page_can_not_answer_for_others(new_stages: Any) -> None:
     assert len(stages.of(Turn)) == 1
 
 
+async def test_an_order_that_is_refused_is_told_to_the_model(new_stages: Any) -> None:
+    stages = new_stages(tools=[WEATHER])
+    await stages.speak("weather?")
+    call_tools(stages, "weather")
+    stages.conductor.tools.refused("1.0.0", "too many tools run already")
+    assert stages.of(Turn)[-1].tool_results[0].result == "It was not run: too many tools run already."
+
+
 async def test_steps_have_an_end(new_stages: Any) -> None:
     stages = new_stages(tools=[WEATHER], llm={"max_tool_steps": 2})
     await stages.speak("weather?")

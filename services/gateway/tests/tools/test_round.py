@@ -100,6 +100,19 @@ def test_an_order_that_nobody_took_waits_for_an_executor() -> None:
     assert [action.call.name for action in tools.executor_back(10.0) if isinstance(action, Run)] == ["reads"]
 
 
+def test_nobody_is_waited_for_without_end() -> None:
+    tools = a_round("reads", "again")
+    tools.tick(0.0)
+    tools.not_run("1.1.0.0")
+    assert outcomes(tools.executor_lost()) == []
+    assert tools.tick(700.0) == [SayFiller("One moment.")]
+    due_ms = tools.deadline_ms
+    assert due_ms is not None
+    actions = tools.tick(due_ms)
+    assert outcomes(actions) == [("reads", "error"), ("again", "unknown")]
+    assert actions[-1] == RoundOver()
+
+
 def test_an_interruption_cancels_all_but_what_survives_it() -> None:
     tools = a_round("reads", "survives", "writes")
     tools.tick(0.0)

@@ -180,6 +180,8 @@ class _Generation:
                         segments = self._segmenter.feed(text)
                         await self._send_segments(segments + self._segmenter.border() if border else segments)
                     case ToolCalls(calls):
+                        # What was said before is complete: the tools' round may be over before anything follows.
+                        await self._send_segments(self._segmenter.finish())
                         frames = [ToolCallFrame(id=call.id, name=call.name, arguments=call.arguments) for call in calls]
                         await self._send(Reply(kind=ReplyKind.REPLY_KIND_TOOL_CALLS, tool_calls=frames))
                     case End():

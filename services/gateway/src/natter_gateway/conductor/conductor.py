@@ -47,7 +47,7 @@ class Conductor:
         self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
         """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
         self.on_idle: Callable[[], None] = lambda: None
-        """Told when a reply is over and nobody speaks."""
+        """Told when a reply is over and nothing goes on."""
         self._bot = bot
         self._frames = frames
         self._page = page
@@ -93,9 +93,10 @@ class Conductor:
 
     @property
     def idle(self) -> bool:
-        """Nobody speaks, nothing is being answered."""
+        """Nobody speaks, nothing is being answered, no tool runs."""
         machine = self._machine
-        return isinstance(machine.caller, Quiet) and isinstance(machine.bot, Silent) and machine.guess is None
+        quiet = isinstance(machine.caller, Quiet) and isinstance(machine.bot, Silent)
+        return quiet and machine.guess is None and not self.tools.busy
 
     @property
     def replay_from_sample(self) -> int | None:

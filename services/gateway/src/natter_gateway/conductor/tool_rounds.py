@@ -72,9 +72,9 @@ class ToolRounds:
         self._detached: list[ToolRound] = []
 
     @property
-    def running(self) -> bool:
-        """Whether the reply waits for tools."""
-        return self._round is not None
+    def busy(self) -> bool:
+        """Whether anything still runs, for this reply or an earlier one."""
+        return bool(self._rounds())
 
     @property
     def deadline_ms(self) -> float | None:
@@ -109,6 +109,11 @@ class ToolRounds:
             text = f"{text[:limit]}… (cut: {limit} of {len(text)} characters)"
         for one in self._rounds():
             self._do(one, one.on_result(call_id, Outcome.RESULT, text))
+
+    def refused(self, call_id: str, words: str) -> None:
+        """The worker does not take the order: it has not run, and will not."""
+        for one in self._rounds():
+            self._do(one, one.on_result(call_id, Outcome.ERROR, f"It was not run: {words}."))
 
     def not_run(self, call_id: str) -> None:
         """Nobody took the order."""

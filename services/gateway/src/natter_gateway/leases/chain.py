@@ -38,11 +38,6 @@ class Chain:
         self._since = 0.0
         self._faults_at: deque[float] = deque(maxlen=_FREE_FAULTS + 1)
 
-    @property
-    def current(self) -> str | None:
-        """Who serves now."""
-        return self._current
-
     def on_leased(self, provider: str, now: float) -> None:
         self._current = provider
         self._since = now
@@ -95,4 +90,5 @@ class Chain:
     def put_off(self, names: Sequence[str], now: float) -> None:
         """Those could not be had after all: ask them again later."""
         for name in names:
-            self._records[name].held_off_until = now + FIRST_HOLD_OFF_S
+            record = self._records[name]
+            record.held_off_until = max(record.held_off_until, now + FIRST_HOLD_OFF_S)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from natter_common.link import LinkDownError
@@ -64,34 +65,34 @@ class SessionLeases:
         self._epochs: dict[Stage, int] = dict.fromkeys(STAGES, 0)
         self._chains: Final[Mapping[Stage, Chain]] = {stage: Chain(bot.providers(stage)) for stage in STAGES}
         self._replacing: set[Stage] = set()
-        self._closed = False
+        self._over = asyncio.Event()
 
     async def take_all(self) -> None:
         """Lease the four stages, all or none.
 
         Raises `NoCapacityError`, `LeaseRefusedError` or `LinkDownError`; what was taken has to be given back.
         """
-        taking = (self._take(stage, LeaseClass.LEASE_CLASS_NEW, 0, self._order(stage)) for stage in STAGES)
-        results = await asyncio.gather(*taking, return_exceptions=True)
+        results = await asyncio.gather(*map(self._take_new, STAGES), return_exceptions=True)
         problems = [result for result in results if isinstance(result, BaseException)]
-        for result in results:
-            if isinstance(result, HeldLease):
-                self._user.leases[result.stage] = result
         if problems:
             raise problems[0]
         for lease in list(self._user.leases.values()):
             self._user.stage_leased(lease)
 
+    async def close(self) -> None:
+        """The session is over: nothing is leased any more."""
+        self._over.set()
+        await self.give_back_all()
+
     async def give_back_all(self) -> None:
-        """The session is over."""
-        self._closed = True
+        """Hold nothing. A session that found no room may try again."""
         for lease in list(self._user.leases.values()):
             await self._keeper.give_back(lease)
         self._user.leases.clear()
 
     def on_lost(self, lost: HeldLease) -> None:
         """A worker is gone or forgot the session."""
-        if self._closed or self._user.leases.get(lost.stage) != lost:
+        if self._over.is_set() or self._user.leases.get(lost.stage) != lost:
             return
         self._chains[lost.stage].on_lost()
         self._user.stage_lost(lost.stage)
@@ -100,7 +101,7 @@ class SessionLeases:
     def on_trouble(self, trouble: StageTrouble) -> None:
         """A stage can't go on with its provider: the next of the chain takes over, or the same again."""
         lease = self._user.leases.get(trouble.stage)
-        if self._closed or lease is None or lease.provider != trouble.provider:
+        if self._over.is_set() or lease is None or lease.provider != trouble.provider:
             return
         self._chains[trouble.stage].on_fault(
             trouble.provider, trouble.words, asyncio.get_running_loop().time(), lasting=trouble.lasting
@@ -114,7 +115,7 @@ class SessionLeases:
         now = asyncio.get_running_loop().time()
         for stage, chain in self._chains.items():
             better = chain.better(now)
-            if better and stage not in self._replacing and not self._closed:
+            if better and stage not in self._replacing and not self._over.is_set():
                 self._replacing.add(stage)
                 self._spawn(self._take_back(stage, better), f"take-back-{stage_name(stage)}-{self._session}")
 
@@ -122,6 +123,10 @@ class SessionLeases:
 
     def _order(self, stage: Stage) -> list[str]:
         return self._chains[stage].order(asyncio.get_running_loop().time())
+
+    async def _take_new(self, stage: Stage) -> None:
+        # Noted at once: also what was taken before the others failed has to be given back.
+        self._user.leases[stage] = await self._take(stage, LeaseClass.LEASE_CLASS_NEW, 0, self._order(stage))
 
     async def _take(
         self, stage: Stage, lease_class: LeaseClass, from_sample: int, providers: Sequence[str]
@@ -141,7 +146,7 @@ class SessionLeases:
             held = await self._broker.take(lease, providers, lambda provider: self._bot.settings(stage, provider))
         finally:
             self._epochs[stage] = lease.epoch
-        if self._closed:
+        if self._over.is_set():
             await self._broker.release(held)
             raise NoCapacityError(stage, providers, "the session is over")
         self._keeper.keep(held)
@@ -161,10 +166,10 @@ class SessionLeases:
         chain, loop = self._chains[stage], asyncio.get_running_loop()
         tries = 0
         try:
-            while not self._closed and tries < _TRIES:
+            while not self._over.is_set() and tries < _TRIES:
                 if (words := chain.hopeless(loop.time())) is not None:
                     self._user.stage_hopeless(stage, words)
-                await asyncio.sleep(chain.pause_s(loop.time()))
+                await self._wait(chain.pause_s(loop.time()))
                 try:
                     held = await self._take(
                         stage, LeaseClass.LEASE_CLASS_TAKEOVER, self._from_sample(), self._order(stage)
@@ -178,12 +183,18 @@ class SessionLeases:
                     self._user.stage_leased(held)
                     return
                 tries += 1
-                await asyncio.sleep(_WAIT_S)
+                await self._wait(_WAIT_S)
         finally:
             self._replacing.discard(stage)
-        if not self._closed:
+        if not self._over.is_set():
             problem = self._broker.problem(stage, self._bot.providers(stage))
             self._gone(problem or f"The {stage_name(stage)} service is gone. Please call again later.")
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, but not beyond the session's end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
 
     async def _take_back(self, stage: Stage, better: Sequence[str]) -> None:
         """Go back to a provider that is wanted more, unless somebody has begun to speak meanwhile."""

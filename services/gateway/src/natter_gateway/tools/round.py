@@ -18,6 +18,12 @@ EXECUTOR_MARGIN_MS: Final = 2_000.0
 """A worker enforces a tool's time itself; when it has said nothing this long after, it is not waited for any more."""
 
 
+EXECUTOR_WAIT_MS: Final = 10_000.0
+"""A call that nobody is there to run waits this much longer than its own time for somebody."""
+
+_UNKNOWN: Final = "Whether it ran is unknown: what ran it broke down."
+
+
 class Outcome(StrEnum):
     """What became of a call."""
 
@@ -101,11 +107,17 @@ RoundAction = Run | Cancel | SayFiller | Settled | RoundOver
 class _Waiting:
     from_ms: float
     """Not before."""
+    due_ms: float
+    """Not beyond, whoever is missing."""
+    tried: bool = False
+    """It was begun before, by an executor that died."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
     due_ms: float
+    wait_until_ms: float
+    """How long it may wait, if it has to begin anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,8 @@ class ToolRound:
             if tool is None:
                 self._settle(call, Outcome.ERROR, f"There is no tool named {call.name[:64]!r}.")
                 continue
-            self._states[call.id] = _Waiting(now_ms if tool.read_only else now_ms + QUIET_MS)
+            from_ms = now_ms if tool.read_only else now_ms + QUIET_MS
+            self._states[call.id] = _Waiting(from_ms, from_ms + tool.timeout_ms + EXECUTOR_WAIT_MS)
             if tool.filler and self._filler_due_ms is None:
                 self._filler_due_ms = now_ms + tool.filler_after_ms
                 self._filler = tool.filler
@@ -153,9 +166,9 @@ class ToolRound:
         """When to call `tick` at the latest."""
         dues = [state.due_ms for state in self._states.values() if isinstance(state, _Running)]
         dues += [
-            state.from_ms
+            state.from_ms if self._can_start(self._calls[call_id]) else state.due_ms
             for call_id, state in self._states.items()
-            if isinstance(state, _Waiting) and self._can_start(self._calls[call_id])
+            if isinstance(state, _Waiting)
         ]
         if self._filler_due_ms is not None and dues:
             dues.append(self._filler_due_ms)
@@ -166,12 +179,16 @@ class ToolRound:
         for call_id, state in list(self._states.items()):
             call = self._calls[call_id]
             match state:
-                case _Waiting(from_ms) if now_ms >= from_ms and self._can_start(call):
+                case _Waiting() if now_ms >= state.from_ms and self._can_start(call):
                     tool = self._tools[call.name]
                     margin_ms = 0.0 if tool.on_page else EXECUTOR_MARGIN_MS
-                    self._states[call_id] = _Running(now_ms + tool.timeout_ms + margin_ms)
+                    self._states[call_id] = _Running(now_ms + tool.timeout_ms + margin_ms, state.due_ms)
                     self._actions.append(Run(call, tool))
-                case _Running(due_ms) if now_ms >= due_ms:
+                case _Waiting() if now_ms >= state.due_ms and state.tried:
+                    self._settle(call, Outcome.UNKNOWN, _UNKNOWN)
+                case _Waiting() if now_ms >= state.due_ms:
+                    self._settle(call, Outcome.ERROR, "It was not run: nobody was there to run it.")
+                case _Running() if now_ms >= state.due_ms:
                     self._give_up(call)
                 case _:
                     pass
@@ -189,9 +206,10 @@ class ToolRound:
 
     def not_run(self, call_id: str) -> list[RoundAction]:
         """Nobody was there to take the order: it has not run, and waits for an executor."""
-        if isinstance(self._states.get(call_id), _Running):
+        state = self._states.get(call_id)
+        if isinstance(state, _Running):
             self._executor_here = False
-            self._states[call_id] = _Waiting(0.0)
+            self._states[call_id] = _Waiting(0.0, state.wait_until_ms)
         return self._take()
 
     def executor_lost(self) -> list[RoundAction]:
@@ -203,9 +221,9 @@ class ToolRound:
             if not isinstance(state, _Running) or tool is None or tool.on_page:
                 continue
             if tool.idempotent and not self._interrupted:
-                self._states[call_id] = _Waiting(0.0)
+                self._states[call_id] = _Waiting(0.0, state.wait_until_ms, tried=True)
             else:
-                self._settle(call, Outcome.UNKNOWN, "Whether it ran is unknown: what ran it broke down.")
+                self._settle(call, Outcome.UNKNOWN, _UNKNOWN)
         return self._take()
 
     def executor_back(self, now_ms: float) -> list[RoundAction]:
