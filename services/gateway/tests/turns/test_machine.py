@@ -164,6 +164,15 @@ def test_two_short_sounds_may_be_two_words() -> None:
     assert call.of(act.StartAttempt) == [act.StartAttempt((1, 1), "no no", Modality.VOICE)]
 
 
+def test_an_answer_that_nobody_waits_for_opens_no_turn() -> None:
+    call = Call()
+    call.at(0, ev.Onset(0))
+    call.at(0, ev.Recognised("yes", final=True, finalize_id=1))
+    assert call.of(act.UserStarted) == []
+    call.at(0, ev.SpeechConfirmed(0))
+    assert call.of(act.UserStarted) == [act.UserStarted(1)]
+
+
 def test_a_late_final_leaves_the_turn_to_the_interim_and_corrects_the_context() -> None:
     call = Call()
     call.speak()

@@ -206,7 +206,8 @@ class TurnMachine:
             return
         if not self._turn_is_open():
             # Also the answer to a request before the newest: two short sounds may be two words.
-            if not (event.text and (ends or event.finalize_id)):
+            asked = event.finalize_id and self._pausing() is not None
+            if not (event.text and (ends or asked)):
                 self._close_unopened(event)
                 return
             self._change_pausing(opened=True)
