@@ -15,7 +15,13 @@ def test_recorded_bytes_mean_what_they_meant(name: str, recorded: Path) -> None:
     assert decode(type(FRAMES[name]), payload) == FRAMES[name]
 
 
-@pytest.mark.parametrize("name", sorted(name for name in FRAMES if f"{name}_2" not in FRAMES))
+def _newer(name: str) -> str:
+    """The name of the example that has the fields which came after this one's."""
+    stem, _, number = name.rpartition("_")
+    return f"{stem}_{int(number) + 1}" if number.isdigit() else f"{name}_2"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in FRAMES if _newer(name) not in FRAMES))
 def test_every_field_of_every_frame_is_in_its_example(name: str) -> None:
     def unset(frame: Message) -> list[str]:
         missing = [

@@ -27,47 +27,47 @@ from natter.v1 import header_pb2 as natter_dot_v1_dot_header__pb2
 from natter.v1 import tool_pb2 as natter_dot_v1_dot_tool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15natter/v1/lease.proto\x12\tnatter.v1\x1a\x17natter/v1/control.proto\x1a\x16natter/v1/header.proto\x1a\x14natter/v1/tool.proto\"w\n\x05Offer\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1f\n\x05stage\x18\x02 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x10\n\x08provider\x18\x03 \x01(\t\x12*\n\x0blease_class\x18\x04 \x01(\x0e\x32\x15.natter.v1.LeaseClass\"X\n\x0bOfferAnswer\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0c\n\x04load\x18\x02 \x01(\x02\x12\x0c\n\x04room\x18\x03 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\r\n\x05words\x18\x05 \x01(\t\"Q\n\nRecognizer\x12*\n\x0bspeech_ends\x18\x01 \x01(\x0e\x32\x15.natter.v1.SpeechEnds\x12\x17\n\x0f\x66inal_within_ms\x18\x02 \x01(\r\"\xff\x01\n\x05Lease\x12\r\n\x05realm\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x1f\n\x05stage\x18\x03 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x0c\n\x04term\x18\x04 \x01(\r\x12\r\n\x05\x65poch\x18\x05 \x01(\r\x12*\n\x0blease_class\x18\x06 \x01(\x0e\x32\x15.natter.v1.LeaseClass\x12\x10\n\x08provider\x18\x07 \x01(\t\x12\x10\n\x08settings\x18\x08 \x01(\t\x12\x12\n\ncredential\x18\t \x01(\t\x12\x0e\n\x06record\x18\n \x01(\t\x12\x0f\n\x07gateway\x18\x0b \x01(\t\x12\x13\n\x0b\x66rom_sample\x18\x0c \x01(\x04\"X\n\x07Release\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1f\n\x05stage\x18\x02 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x0c\n\x04term\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\r\"\x06\n\x04Ping\"\xff\x01\n\rWorkerRequest\x12!\n\x05lease\x18\x01 \x01(\x0b\x32\x10.natter.v1.LeaseH\x00\x12%\n\x07release\x18\x02 \x01(\x0b\x32\x12.natter.v1.ReleaseH\x00\x12\x1f\n\x04ping\x18\x03 \x01(\x0b\x32\x0f.natter.v1.PingH\x00\x12\x1f\n\x04tool\x18\x04 \x01(\x0b\x32\x0f.natter.v1.ToolH\x00\x12,\n\x0b\x63\x61ncel_tool\x18\x05 \x01(\x0b\x32\x15.natter.v1.CancelToolH\x00\x12)\n\tsummarize\x18\x06 \x01(\x0b\x32\x14.natter.v1.SummarizeH\x00\x42\t\n\x07request\";\n\nCancelTool\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\n\n\x02id\x18\x02 \x01(\t\"g\n\tSummarize\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12#\n\x07\x63ontext\x18\x02 \x03(\x0b\x32\x12.natter.v1.Message\x12\x12\n\nmax_tokens\x18\x03 \x01(\r\"\x80\x01\n\x0cWorkerAnswer\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\r\n\x05words\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12)\n\nrecognizer\x18\x06 \x01(\x0b\x32\x15.natter.v1.Recognizer\"\x95\x01\n\x04Held\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1f\n\x05stage\x18\x02 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x0c\n\x04term\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x0e\n\x06sample\x18\x05 \x01(\x04\x12\x0c\n\x04turn\x18\x06 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12\x0f\n\x07segment\x18\x08 \x01(\r\"W\n\x04\x42\x65\x61t\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\x1d\n\x04held\x18\x03 \x03(\x0b\x32\x0f.natter.v1.Held\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\"\\\n\tAskSignal\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\"/\n\x0f\x41skSignalAnswer\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x0c\n\x04\x62ody\x18\x02 \x01(\t\"c\n\x08LogEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x12\n\nmic_sample\x18\x02 \x01(\x04\x12\x14\n\x0cmonotonic_us\x18\x03 \x01(\x04\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\x0c\"~\n\x08LogBatch\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x17\n\x0fmachine_version\x18\x02 \x01(\t\x12\x10\n\x08settings\x18\x03 \x01(\t\x12$\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x13.natter.v1.LogEntry*X\n\nLeaseClass\x12\x1b\n\x17LEASE_CLASS_UNSPECIFIED\x10\x00\x12\x13\n\x0fLEASE_CLASS_NEW\x10\x01\x12\x18\n\x14LEASE_CLASS_TAKEOVER\x10\x02*t\n\nSpeechEnds\x12\x1b\n\x17SPEECH_ENDS_UNSPECIFIED\x10\x00\x12\x18\n\x14SPEECH_ENDS_FINALIZE\x10\x01\x12\x18\n\x14SPEECH_ENDS_ENDPOINT\x10\x02\x12\x15\n\x11SPEECH_ENDS_TURNS\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15natter/v1/lease.proto\x12\tnatter.v1\x1a\x17natter/v1/control.proto\x1a\x16natter/v1/header.proto\x1a\x14natter/v1/tool.proto\"w\n\x05Offer\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1f\n\x05stage\x18\x02 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x10\n\x08provider\x18\x03 \x01(\t\x12*\n\x0blease_class\x18\x04 \x01(\x0e\x32\x15.natter.v1.LeaseClass\"X\n\x0bOfferAnswer\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0c\n\x04load\x18\x02 \x01(\x02\x12\x0c\n\x04room\x18\x03 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\r\n\x05words\x18\x05 \x01(\t\"\x97\x01\n\nRecognizer\x12*\n\x0bspeech_ends\x18\x01 \x01(\x0e\x32\x15.natter.v1.SpeechEnds\x12\x17\n\x0f\x66inal_within_ms\x18\x02 \x01(\r\x12\x13\n\x0b\x65\x61rly_final\x18\x03 \x01(\x08\x12\x17\n\x0fstable_interims\x18\x04 \x01(\x08\x12\x16\n\x0e\x66inal_grace_ms\x18\x05 \x01(\r\"\xff\x01\n\x05Lease\x12\r\n\x05realm\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x1f\n\x05stage\x18\x03 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x0c\n\x04term\x18\x04 \x01(\r\x12\r\n\x05\x65poch\x18\x05 \x01(\r\x12*\n\x0blease_class\x18\x06 \x01(\x0e\x32\x15.natter.v1.LeaseClass\x12\x10\n\x08provider\x18\x07 \x01(\t\x12\x10\n\x08settings\x18\x08 \x01(\t\x12\x12\n\ncredential\x18\t \x01(\t\x12\x0e\n\x06record\x18\n \x01(\t\x12\x0f\n\x07gateway\x18\x0b \x01(\t\x12\x13\n\x0b\x66rom_sample\x18\x0c \x01(\x04\"X\n\x07Release\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1f\n\x05stage\x18\x02 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x0c\n\x04term\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\r\"\x06\n\x04Ping\"\xff\x01\n\rWorkerRequest\x12!\n\x05lease\x18\x01 \x01(\x0b\x32\x10.natter.v1.LeaseH\x00\x12%\n\x07release\x18\x02 \x01(\x0b\x32\x12.natter.v1.ReleaseH\x00\x12\x1f\n\x04ping\x18\x03 \x01(\x0b\x32\x0f.natter.v1.PingH\x00\x12\x1f\n\x04tool\x18\x04 \x01(\x0b\x32\x0f.natter.v1.ToolH\x00\x12,\n\x0b\x63\x61ncel_tool\x18\x05 \x01(\x0b\x32\x15.natter.v1.CancelToolH\x00\x12)\n\tsummarize\x18\x06 \x01(\x0b\x32\x14.natter.v1.SummarizeH\x00\x42\t\n\x07request\";\n\nCancelTool\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\n\n\x02id\x18\x02 \x01(\t\"g\n\tSummarize\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12#\n\x07\x63ontext\x18\x02 \x03(\x0b\x32\x12.natter.v1.Message\x12\x12\n\nmax_tokens\x18\x03 \x01(\r\"\x80\x01\n\x0cWorkerAnswer\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\r\n\x05words\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12)\n\nrecognizer\x18\x06 \x01(\x0b\x32\x15.natter.v1.Recognizer\"\x95\x01\n\x04Held\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1f\n\x05stage\x18\x02 \x01(\x0e\x32\x10.natter.v1.Stage\x12\x0c\n\x04term\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x0e\n\x06sample\x18\x05 \x01(\x04\x12\x0c\n\x04turn\x18\x06 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12\x0f\n\x07segment\x18\x08 \x01(\r\"e\n\x04\x42\x65\x61t\x12\x0e\n\x06sender\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\x1d\n\x04held\x18\x03 \x03(\x0b\x32\x0f.natter.v1.Held\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\x12\x0c\n\x04load\x18\x05 \x01(\x02\"\\\n\tAskSignal\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0c\n\x04\x62ody\x18\x04 \x01(\t\"/\n\x0f\x41skSignalAnswer\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x0c\n\x04\x62ody\x18\x02 \x01(\t\"c\n\x08LogEntry\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x12\n\nmic_sample\x18\x02 \x01(\x04\x12\x14\n\x0cmonotonic_us\x18\x03 \x01(\x04\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\x0c\"~\n\x08LogBatch\x12!\n\x06header\x18\x01 \x01(\x0b\x32\x11.natter.v1.Header\x12\x17\n\x0fmachine_version\x18\x02 \x01(\t\x12\x10\n\x08settings\x18\x03 \x01(\t\x12$\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x13.natter.v1.LogEntry*X\n\nLeaseClass\x12\x1b\n\x17LEASE_CLASS_UNSPECIFIED\x10\x00\x12\x13\n\x0fLEASE_CLASS_NEW\x10\x01\x12\x18\n\x14LEASE_CLASS_TAKEOVER\x10\x02*t\n\nSpeechEnds\x12\x1b\n\x17SPEECH_ENDS_UNSPECIFIED\x10\x00\x12\x18\n\x14SPEECH_ENDS_FINALIZE\x10\x01\x12\x18\n\x14SPEECH_ENDS_ENDPOINT\x10\x02\x12\x15\n\x11SPEECH_ENDS_TURNS\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'natter.v1.lease_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LEASECLASS']._serialized_start=1925
-  _globals['_LEASECLASS']._serialized_end=2013
-  _globals['_SPEECHENDS']._serialized_start=2015
-  _globals['_SPEECHENDS']._serialized_end=2131
+  _globals['_LEASECLASS']._serialized_start=2010
+  _globals['_LEASECLASS']._serialized_end=2098
+  _globals['_SPEECHENDS']._serialized_start=2100
+  _globals['_SPEECHENDS']._serialized_end=2216
   _globals['_OFFER']._serialized_start=107
   _globals['_OFFER']._serialized_end=226
   _globals['_OFFERANSWER']._serialized_start=228
   _globals['_OFFERANSWER']._serialized_end=316
-  _globals['_RECOGNIZER']._serialized_start=318
-  _globals['_RECOGNIZER']._serialized_end=399
-  _globals['_LEASE']._serialized_start=402
-  _globals['_LEASE']._serialized_end=657
-  _globals['_RELEASE']._serialized_start=659
-  _globals['_RELEASE']._serialized_end=747
-  _globals['_PING']._serialized_start=749
-  _globals['_PING']._serialized_end=755
-  _globals['_WORKERREQUEST']._serialized_start=758
-  _globals['_WORKERREQUEST']._serialized_end=1013
-  _globals['_CANCELTOOL']._serialized_start=1015
-  _globals['_CANCELTOOL']._serialized_end=1074
-  _globals['_SUMMARIZE']._serialized_start=1076
-  _globals['_SUMMARIZE']._serialized_end=1179
-  _globals['_WORKERANSWER']._serialized_start=1182
-  _globals['_WORKERANSWER']._serialized_end=1310
-  _globals['_HELD']._serialized_start=1313
-  _globals['_HELD']._serialized_end=1462
-  _globals['_BEAT']._serialized_start=1464
-  _globals['_BEAT']._serialized_end=1551
-  _globals['_ASKSIGNAL']._serialized_start=1553
-  _globals['_ASKSIGNAL']._serialized_end=1645
-  _globals['_ASKSIGNALANSWER']._serialized_start=1647
-  _globals['_ASKSIGNALANSWER']._serialized_end=1694
-  _globals['_LOGENTRY']._serialized_start=1696
-  _globals['_LOGENTRY']._serialized_end=1795
-  _globals['_LOGBATCH']._serialized_start=1797
-  _globals['_LOGBATCH']._serialized_end=1923
+  _globals['_RECOGNIZER']._serialized_start=319
+  _globals['_RECOGNIZER']._serialized_end=470
+  _globals['_LEASE']._serialized_start=473
+  _globals['_LEASE']._serialized_end=728
+  _globals['_RELEASE']._serialized_start=730
+  _globals['_RELEASE']._serialized_end=818
+  _globals['_PING']._serialized_start=820
+  _globals['_PING']._serialized_end=826
+  _globals['_WORKERREQUEST']._serialized_start=829
+  _globals['_WORKERREQUEST']._serialized_end=1084
+  _globals['_CANCELTOOL']._serialized_start=1086
+  _globals['_CANCELTOOL']._serialized_end=1145
+  _globals['_SUMMARIZE']._serialized_start=1147
+  _globals['_SUMMARIZE']._serialized_end=1250
+  _globals['_WORKERANSWER']._serialized_start=1253
+  _globals['_WORKERANSWER']._serialized_end=1381
+  _globals['_HELD']._serialized_start=1384
+  _globals['_HELD']._serialized_end=1533
+  _globals['_BEAT']._serialized_start=1535
+  _globals['_BEAT']._serialized_end=1636
+  _globals['_ASKSIGNAL']._serialized_start=1638
+  _globals['_ASKSIGNAL']._serialized_end=1730
+  _globals['_ASKSIGNALANSWER']._serialized_start=1732
+  _globals['_ASKSIGNALANSWER']._serialized_end=1779
+  _globals['_LOGENTRY']._serialized_start=1781
+  _globals['_LOGENTRY']._serialized_end=1880
+  _globals['_LOGBATCH']._serialized_start=1882
+  _globals['_LOGBATCH']._serialized_end=2008
 # @@protoc_insertion_point(module_scope)

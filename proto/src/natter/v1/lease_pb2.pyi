@@ -57,12 +57,18 @@ class OfferAnswer(_message.Message):
     def __init__(self, worker: _Optional[str] = ..., load: _Optional[float] = ..., room: _Optional[bool] = ..., detail: _Optional[str] = ..., words: _Optional[str] = ...) -> None: ...
 
 class Recognizer(_message.Message):
-    __slots__ = ("speech_ends", "final_within_ms")
+    __slots__ = ("speech_ends", "final_within_ms", "early_final", "stable_interims", "final_grace_ms")
     SPEECH_ENDS_FIELD_NUMBER: _ClassVar[int]
     FINAL_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
+    EARLY_FINAL_FIELD_NUMBER: _ClassVar[int]
+    STABLE_INTERIMS_FIELD_NUMBER: _ClassVar[int]
+    FINAL_GRACE_MS_FIELD_NUMBER: _ClassVar[int]
     speech_ends: SpeechEnds
     final_within_ms: int
-    def __init__(self, speech_ends: _Optional[_Union[SpeechEnds, str]] = ..., final_within_ms: _Optional[int] = ...) -> None: ...
+    early_final: bool
+    stable_interims: bool
+    final_grace_ms: int
+    def __init__(self, speech_ends: _Optional[_Union[SpeechEnds, str]] = ..., final_within_ms: _Optional[int] = ..., early_final: _Optional[bool] = ..., stable_interims: _Optional[bool] = ..., final_grace_ms: _Optional[int] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("realm", "session", "stage", "term", "epoch", "lease_class", "provider", "settings", "credential", "record", "gateway", "from_sample")
@@ -179,16 +185,18 @@ class Held(_message.Message):
     def __init__(self, session: _Optional[str] = ..., stage: _Optional[_Union[_header_pb2.Stage, str]] = ..., term: _Optional[int] = ..., epoch: _Optional[int] = ..., sample: _Optional[int] = ..., turn: _Optional[int] = ..., attempt: _Optional[int] = ..., segment: _Optional[int] = ...) -> None: ...
 
 class Beat(_message.Message):
-    __slots__ = ("sender", "number", "held", "draining")
+    __slots__ = ("sender", "number", "held", "draining", "load")
     SENDER_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    LOAD_FIELD_NUMBER: _ClassVar[int]
     sender: str
     number: int
     held: _containers.RepeatedCompositeFieldContainer[Held]
     draining: bool
-    def __init__(self, sender: _Optional[str] = ..., number: _Optional[int] = ..., held: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., draining: _Optional[bool] = ...) -> None: ...
+    load: float
+    def __init__(self, sender: _Optional[str] = ..., number: _Optional[int] = ..., held: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., draining: _Optional[bool] = ..., load: _Optional[float] = ...) -> None: ...
 
 class AskSignal(_message.Message):
     __slots__ = ("header", "secret", "method", "body")

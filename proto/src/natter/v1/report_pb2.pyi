@@ -18,6 +18,9 @@ class SpeechEvent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SPEECH_EVENT_PAUSE: _ClassVar[SpeechEvent]
     SPEECH_EVENT_RESUME: _ClassVar[SpeechEvent]
     SPEECH_EVENT_FALSE_ONSET: _ClassVar[SpeechEvent]
+    SPEECH_EVENT_DIP: _ClassVar[SpeechEvent]
+    SPEECH_EVENT_GOES_ON: _ClassVar[SpeechEvent]
+    SPEECH_EVENT_ESTIMATE: _ClassVar[SpeechEvent]
 
 class TurnSign(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -47,6 +50,9 @@ SPEECH_EVENT_SPEECH: SpeechEvent
 SPEECH_EVENT_PAUSE: SpeechEvent
 SPEECH_EVENT_RESUME: SpeechEvent
 SPEECH_EVENT_FALSE_ONSET: SpeechEvent
+SPEECH_EVENT_DIP: SpeechEvent
+SPEECH_EVENT_GOES_ON: SpeechEvent
+SPEECH_EVENT_ESTIMATE: SpeechEvent
 TURN_SIGN_UNSPECIFIED: TurnSign
 TURN_SIGN_EAGER_END: TurnSign
 TURN_SIGN_RESUMED: TurnSign

@@ -207,9 +207,19 @@ _TRANSCRIPT_2 = Transcript.FromString(FRAMES["transcript"].SerializeToString())
 _TRANSCRIPT_2.sign = TurnSign.TURN_SIGN_EAGER_END
 _REPLY_2 = Reply.FromString(FRAMES["reply"].SerializeToString())
 _REPLY_2.step = 1
+_BEAT_2 = Beat.FromString(FRAMES["beat"].SerializeToString())
+_BEAT_2.load = 0.5
 FRAMES.update(
     {
         "state_2": _STATE_2,
+        "beat_2": _BEAT_2,
+        "speech_2": Speech(
+            header=HEADER,
+            event=SpeechEvent.SPEECH_EVENT_ESTIMATE,
+            sample=16_000,
+            probability=0.75,
+            through_sample=17_600,
+        ),
         "turn_2": _TURN_2,
         "transcript_2": _TRANSCRIPT_2,
         "reply_2": _REPLY_2,
@@ -221,6 +231,20 @@ FRAMES.update(
             detail="Hibari",
             text="They spoke of tea.",
             recognizer=Recognizer(speech_ends=SpeechEnds.SPEECH_ENDS_TURNS, final_within_ms=800),
+        ),
+        "worker_answer_3": WorkerAnswer(
+            ok=True,
+            code="full",
+            words="full",
+            detail="Hibari",
+            text="They spoke of tea.",
+            recognizer=Recognizer(
+                speech_ends=SpeechEnds.SPEECH_ENDS_FINALIZE,
+                final_within_ms=800,
+                early_final=True,
+                stable_interims=True,
+                final_grace_ms=300,
+            ),
         ),
         "cancel_tool": WorkerRequest(cancel_tool=CancelTool(header=HEADER, id="3.1.0")),
         "summarize": WorkerRequest(
