@@ -12,8 +12,8 @@ on, RTVI as the worker adds it by itself. What differs from the quickstart, none
 - Services are reached where `DEEPGRAM_BASE_URL`, `OPENAI_BASE_URL` and `ELEVENLABS_BASE_URL` say.
 - The HTTP server does what Pipecat's own runner does for an offer, and no more; it runs on uvloop, as the runner does.
 
-Nothing is fetched at run time: Silero and Smart Turn come in Pipecat's wheel, and since 1.14 sentences are cut by rules
-that come with `sentencex` (it was NLTK, which downloaded its data).
+Nothing is fetched at run time: Silero and Smart Turn come in Pipecat's wheel, and the rules by which it cuts sentences
+come in the `sentencex` wheel (older versions used NLTK, which downloads its data).
 
 When it takes calls it writes one line to stdout: `ready http://127.0.0.1:<port>`. SIGTERM ends it.
 """

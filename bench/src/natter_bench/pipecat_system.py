@@ -29,6 +29,7 @@ _STAMP: Final = ".natter-ready"
 _STEP_WITHIN_S: Final = 1200.0
 _READY: Final = re.compile(r"ready (http://127\.0\.0\.1:\d+)")
 _KEPT_LINES: Final = 15
+_LAST_WORDS_S: Final = 1.0
 _HTTP_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WS_PROXY", "WSS_PROXY")
 
 
@@ -109,11 +110,14 @@ async def run_rival(
     tail: deque[str] = deque(maxlen=_KEPT_LINES)
     reading = asyncio.create_task(_read(child, log, ready, tail), name="pipecat-output")
     try:
-        yield await _address(child, ready, tail, ready_within_s)
+        yield await _address(child, reading, ready, tail, ready_within_s)
     finally:
-        await _stop(child, stop_within_s)
-        reading.cancel()
-        await asyncio.wait([reading])
+        try:
+            await _stop(child, stop_within_s)
+            await asyncio.wait([reading], timeout=_LAST_WORDS_S)
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
 
 
 def address_in(line: str) -> str | None:
@@ -133,15 +137,16 @@ async def _read(child: Child, log: Path, ready: asyncio.Future[str], tail: deque
                     ready.set_result(address)
 
 
-async def _address(child: Child, ready: asyncio.Future[str], tail: deque[str], within_s: float) -> str:
+async def _address(
+    child: Child, reading: asyncio.Task[None], ready: asyncio.Future[str], tail: deque[str], within_s: float
+) -> str:
     ended = asyncio.create_task(child.wait(), name="pipecat-ended")
     try:
         await asyncio.wait([ready, ended], timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             return ready.result()
         if ended.done():
-            # Its last words may still be in the pipe.
-            await asyncio.sleep(0.1)
+            await asyncio.wait([reading], timeout=_LAST_WORDS_S)
             raise CallError(f"Pipecat's bot {exit_words(ended.result())} before it was ready{_wrote(tail)}")
         raise CallError(f"Pipecat's bot was not ready within {within_s:g} s{_wrote(tail)}")
     finally:
@@ -155,12 +160,14 @@ def _wrote(tail: Sequence[str]) -> str:
 
 async def _stop(child: Child, within_s: float) -> None:
     child.send(signal.SIGTERM)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(within_s):
-            await child.wait()
-    child.send(signal.SIGKILL)
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await child.wait()
+    finally:
+        child.send(signal.SIGKILL)
+        child.sweep()
     await child.wait()
-    child.sweep()
 
 
 def _venv() -> Path:
