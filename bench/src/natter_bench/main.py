@@ -133,6 +133,30 @@ def _cost(parsed: argparse.Namespace) -> None:
         sys.stdout.write(cost_text(report))
 
 
+def _leak(parsed: argparse.Namespace) -> int:
+    report = asyncio.run(run_leak(parsed.sessions))
+    sys.stdout.write(leak_text(report))
+    return 1 if report.left_behind else 0
+
+
+def _many_turns(parsed: argparse.Namespace) -> int:
+    options = TurnsOptions(
+        turns=parsed.turns,
+        session_turns=parsed.session_turns,
+        reconnect_every=parsed.reconnect_every,
+        samples=parsed.samples,
+        stt=parsed.stt,
+        llm=parsed.llm,
+        tts=parsed.tts,
+    )
+    report = asyncio.run(run_turns(options))
+    if parsed.json:
+        _print_json(dataclasses.asdict(report))
+    else:
+        sys.stdout.write(turns_text(report))
+    return 1 if report.grew or report.too_many_missed else 0
+
+
 def _talk(parsed: argparse.Namespace) -> None:
     options = TalkOptions(kinds=parsed.kind, case=parsed.case, keep=parsed.keep)
     report = _run(run_talk(options, say=sys.stderr.write))
@@ -260,6 +284,37 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument("--quiet-seconds", type=float, default=20.0, metavar="T", help="of silence (default 20)")
     cost.add_argument("--services-file", type=Path, metavar="FILE", help="write pids and addresses here meanwhile")
     cost.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    leak = commands.add_parser(
+        "leak",
+        help="what sessions leave behind, without models",
+        description="Starts broker, gateway and emulated stages, opens and closes sessions, and compares tasks, "
+        "subscriptions, open files, threads, leases and memory with those before.",
+    )
+    leak.add_argument("--sessions", type=_positive_int, default=1_000, metavar="N", help="sessions (default 1000)")
+
+    turns = commands.add_parser(
+        "turns",
+        help="what turns leave behind, over emulated vendors",
+        description="Starts emulated vendors, broker and services, asks the same short question again and again, and "
+        "looks at memory, tasks, open files and sockets in between. Exits with 1 when something grows.",
+    )
+    turns.add_argument("--turns", type=_at_least_8, default=1_000, metavar="N", help="questions (default 1000)")
+    turns.add_argument(
+        "--session-turns", type=_count, default=0, metavar="N", help="of one session (default: one session for all)"
+    )
+    turns.add_argument(
+        "--reconnect-every",
+        type=_count,
+        default=50,
+        metavar="M",
+        help="turns over one peer connection of a session, 0 for all (default %(default)s)",
+    )
+    turns.add_argument("--samples", type=_at_least_8, default=20, metavar="N", help="looks taken (default %(default)s)")
+    turns.add_argument("--stt", default="deepgram", metavar="PROVIDER", help="default %(default)s")
+    turns.add_argument("--llm", default="openai", metavar="PROVIDER", help="default %(default)s")
+    turns.add_argument("--tts", default="elevenlabs", metavar="PROVIDER", help="default %(default)s")
+    turns.add_argument("--json", action="store_true", help="print everything as JSON")
 
     talk = commands.add_parser(
         "talk",
