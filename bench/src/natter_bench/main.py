@@ -18,12 +18,15 @@ from natter_bench.call import CallOptions, run_call
 from natter_bench.caller import Network
 from natter_bench.cost import CostOptions, cost_text, run_cost
 from natter_bench.errors import CallError
+from natter_bench.latency import LatencyOptions, latency_json, run_latency
+from natter_bench.latency_text import latency_text
 from natter_bench.leak import leak_text, run_leak
 from natter_bench.load import LoadOptions, load_text, run_load
 from natter_bench.loss import LosePackets, Loss, NoLoss, RandomLoss
 from natter_bench.loss_comparison import DEFAULT_PACKET, LossOptions, compare_losses, loss_text
 from natter_bench.opus import OpusError
 from natter_bench.own_system import run_on_own_system
+from natter_bench.pipecat_system import install_pipecat
 from natter_bench.report import call_text
 from natter_bench.resources import nats_of, read_services
 from natter_bench.speech import SpeechError
@@ -133,6 +136,17 @@ def _cost(parsed: argparse.Namespace) -> None:
         sys.stdout.write(cost_text(report))
 
 
+def _latency(parsed: argparse.Namespace) -> None:
+    if parsed.install_pipecat:
+        install_pipecat(sys.stderr.write)
+    options = LatencyOptions(parsed.utterances, parsed.barge_ins, parsed.only)
+    report = _run(run_latency(options, sys.stderr.write))
+    if parsed.json:
+        _print_json(latency_json(report))
+    else:
+        sys.stdout.write(latency_text(report, verbose=parsed.verbose))
+
+
 def _leak(parsed: argparse.Namespace) -> int:
     report = asyncio.run(run_leak(parsed.sessions))
     sys.stdout.write(leak_text(report))
@@ -172,6 +186,7 @@ _COMMANDS: Final = {
     "loss": _loss,
     "load": _load,
     "cost": _cost,
+    "latency": _latency,
     "leak": _leak,
     "turns": _many_turns,
     "talk": _talk,
@@ -284,6 +299,23 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument("--quiet-seconds", type=float, default=20.0, metavar="T", help="of silence (default 20)")
     cost.add_argument("--services-file", type=Path, metavar="FILE", help="write pids and addresses here meanwhile")
     cost.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    latency = commands.add_parser(
+        "latency",
+        help="how fast it answers on emulated services, and beside Pipecat",
+        description="Starts emulated services with set delays, broker and services, talks, interrupts, and prints how "
+        "long it took to answer and to fall silent. Where Pipecat is installed, it is called the same way afterwards.",
+    )
+    latency.add_argument("--utterances", type=_positive_int, default=24, metavar="N", help="default %(default)s")
+    latency.add_argument(
+        "--barge-ins", type=_count, default=8, metavar="N", help="replies to interrupt (default %(default)s)"
+    )
+    latency.add_argument("--only", choices=["natter", "pipecat"], help="call one of the two")
+    latency.add_argument(
+        "--install-pipecat", action="store_true", help="bring Pipecat first, if it is not there, into a venv of its own"
+    )
+    latency.add_argument("--verbose", action="store_true", help="print every turn, too")
+    latency.add_argument("--json", action="store_true", help="print everything as JSON")
 
     leak = commands.add_parser(
         "leak",
