@@ -124,6 +124,44 @@ def test_all_closed_parts_are_one_final_and_interims_hold_them() -> None:
     assert final.words[-1].to_sample == 16_000 + 900 * MS
 
 
+def test_the_same_words_heard_through_a_later_sample_are_told_again() -> None:
+    bench = listening()
+    one = VendorWord("one", 0.6, 0.9)
+    for to_s in (1.0, 1.25, 1.25):
+        bench.hear(Heard((one,), 0.6, to_s, final=False))
+    bench.hear(Heard((one,), 0.6, 1.5, final=True))
+    assert [(said.text, said.through_sample, said.revision) for said in bench.said] == [
+        ("one", 8_000 + 900 * MS, 1),
+        ("one", 8_000 + 1_150 * MS, 2),
+        ("one", 8_000 + 1_400 * MS, 3),
+    ]
+
+
+def test_an_answer_that_leaves_words_out_says_so_and_they_come_without_another_request() -> None:
+    bench = listening()
+    bench.finalize(1, 32_000)
+    bench.hear(heard("one", 0.6, 1.1, final=True, from_finalize=True))
+    assert [(said.text, said.through_sample) for said in bench.said if said.final] == [("one", 8_000 + 1_000 * MS)]
+    bench.speech(16_000, speaking=False)
+    bench.hear(heard("two", 1.1, 1.6))
+    assert len(bench.finals) == 1
+    bench.hear(heard("two", 1.1, 1.6, final=True))
+    assert bench.finals == [(1, "one"), (0, "two")]
+
+
+def test_a_finalize_that_the_vendor_left_out_does_not_shift_the_answers() -> None:
+    bench = listening()
+    bench.hear(heard("one two", 0.6, 1.6, final=True))
+    bench.finalize(1, 32_600)
+    bench.feed(200)
+    bench.hear(heard("", 1.6, 1.65, final=True))  # it reaches what was asked for: no from_finalize follows
+    assert bench.finals == [(1, "one two")]
+    bench.feed(500)
+    bench.finalize(2, 43_000)
+    bench.hear(heard("three", 1.7, 2.3, final=True, from_finalize=True))
+    assert bench.finals == [(1, "one two"), (2, "three")]
+
+
 def test_a_final_that_reaches_the_pause_answers_and_its_late_from_finalize_answers_nobody_else() -> None:
     bench = listening()
     bench.finalize(1, 32_000)

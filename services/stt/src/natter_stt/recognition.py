@@ -9,10 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from natter_common.providers import Trouble
+from natter_stt.ask import Ask
 from natter_stt.exchange import (
     Alive,
     Audio,
@@ -44,25 +44,6 @@ LONG_SAMPLES: Final = 8_000 * MS
 UNASKED_S: Final = 3.0
 
 
-@dataclass(slots=True)
-class Ask:
-    """A request to finalize.
-
-    Attributes:
-        through: as asked.
-        until: what is waited for: less, when the audio up to `through` does not come.
-        ready_at: when all of it was with the vendor; None while it is not.
-        signalled: the vendor was asked on this connection.
-    """
-
-    id: int
-    through: int
-    until: int
-    asked_at: float
-    ready_at: float | None = None
-    signalled: bool = False
-
-
 class Recognition(ABC):
     """One session's state. What it has to say is collected by `take`; `tick` has to be called often, see `tick_s`."""
 
@@ -90,6 +71,7 @@ class Recognition(ABC):
         self._asked: deque[Ask] = deque()
         self._out: list[Transcript] = []
         self._told: tuple[Word, ...] = ()
+        self._told_through = 0
         self._revision = 0
         self._language = settings.language
         self._speaking = False
@@ -257,6 +239,10 @@ class Recognition(ABC):
         del ask, now
         return False
 
+    def _closes(self, ask: Ask) -> int:
+        """Through which sample the answer to a request has everything: less than `ask.until` if words were left out."""
+        return ask.until
+
     def _wants_audio(self) -> bool:
         """Whether audio is sent now."""
         return True
@@ -323,15 +309,18 @@ class Recognition(ABC):
 
     def _interim(self, sign: TurnSign = TurnSign.NONE) -> None:
         words = (*self._parts, *self._open)
-        if sign is TurnSign.NONE and (not self.settings.interim_interval_ms or not words or words == self._told):
+        through = max(self._covered, words[-1].to_sample if words else 0)
+        # The same words, heard through a later sample, are news: nothing else was said up to there.
+        news = words and (words != self._told or through > self._told_through)
+        if sign is TurnSign.NONE and not (news and self.settings.interim_interval_ms):
             return
-        self._told = words
+        self._told, self._told_through = words, through
         self._revision += 1
         self._out.append(
             Transcript(
                 words,
                 final=False,
-                through_sample=max(self._covered, words[-1].to_sample if words else 0),
+                through_sample=through,
                 revision=self._revision,
                 took_ms=max(0, self.recent.next_sample - self._covered) / MS,
                 language=self._language,
@@ -373,12 +362,15 @@ class Recognition(ABC):
     def _answer(self, ask: Ask, now: float, sign: TurnSign = TurnSign.NONE) -> None:
         if self._asked and self._asked[0] is ask:
             self._asked.popleft()
-        self._closed = max(self._closed, ask.until)
-        self._give_out(ask.id, ask.through, now, ask.asked_at if ask.ready_at is None else ask.ready_at, sign)
+        closed = self._closes(ask)
+        left_out = closed < ask.until
+        self._closed = max(self._closed, closed)
+        through = closed if left_out else ask.through
+        self._give_out(ask.id, through, now, ask.asked_at if ask.ready_at is None else ask.ready_at, sign)
         if self._asked:
             return
         # Speech that goes on has begun again here.
-        self._stretch = self._closed if self._speaking or self._open else None
+        self._stretch = self._closed if self._speaking or self._open or left_out else None
 
     def _accept_open(self) -> None:
         """The vendor owes the final of these words: they count as they are."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from natter_stt.ask import Ask
 from natter_stt.exchange import Heard, Signal, Step
 from natter_stt.provider import StreamSettings, TurnSign
-from natter_stt.recognition import FLOWING_S, MS, Ask, Recognition
+from natter_stt.recognition import FLOWING_S, MS, Recognition
 
 # Flux speaks about every 250 ms of audio, and only behind the first word of it.
 SURE_SAMPLES: Final = 250 * MS

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from natter_stt.ask import Ask
 from natter_stt.exchange import Heard, Signal, Silence, Step
 from natter_stt.provider import StreamSettings
-from natter_stt.recognition import MS, Ask, Recognition
+from natter_stt.recognition import MS, Recognition
 
 # The vendor closes after 10 s without a message.
 KEEP_ALIVE_S: Final = 4.0
@@ -23,6 +24,9 @@ FINALIZE_OVER_S: Final = 0.3
 FINALIZE_STALLED_S: Final = 0.5
 # An interim that ends so close before the pause has heard everything: interims trail the audio.
 TRAILING_SAMPLES: Final = 300 * MS
+# The answer to a Finalize may end before the sample that was asked for: in a word, which is left to the next. vad's end
+# of speech lies behind the end of the last word by less than this.
+TAIL_SAMPLES: Final = 250 * MS
 LITTLE_SAMPLES: Final = 1_000 * MS
 ROUNDING_SAMPLES: Final = 20 * MS
 
@@ -32,8 +36,8 @@ class ListenRecognition(Recognition):
 
     def __init__(self, settings: StreamSettings) -> None:
         super().__init__("Deepgram", settings)
-        self._signals: deque[int] = deque(maxlen=16)  # ids of requests whose from_finalize has not come
-        self._answered = 0  # id of the newest request that from_finalize has answered
+        self._signals: deque[Ask] = deque(maxlen=16)  # those whose from_finalize has not come
+        self._asked_to = settings.from_sample  # through which requests were answered, in full or not
 
     def opened(self, now: float) -> None:
         super().opened(now)
@@ -68,17 +72,36 @@ class ListenRecognition(Recognition):
             if self._is_to_be_finalized(ask):
                 ask.signalled = True
                 ask.ready_at = now
-                last = ask.id
-                self._signals.append(last)
+                self._signals.append(ask)
                 return
 
     def _heard(self, heard: Heard, now: float) -> None:
         if heard.from_finalize and self._signals:
-            self._answered = self._signals.popleft()
+            end = self._timeline.end(heard.to_s)
+            self._signals.popleft().answered = True
+            # The vendor leaves an answer out when it has nothing to add: this one is another's too.
+            while self._signals and end + ROUNDING_SAMPLES >= self._signals[0].until:
+                self._signals.popleft().answered = True
         super()._heard(heard, now)
+        self._give_out_late(now)
+
+    def speech(self, from_sample: int, *, speaking: bool, now: float) -> None:
+        super().speech(from_sample, speaking=speaking, now=now)
+        self._give_out_late(now)
+
+    def _give_out_late(self, now: float) -> None:
+        """What was left out of an answer is a final of its own once nobody speaks: it may not be asked for again."""
+        if self._parts and not self._asked and not self._speaking and self._parts[0].from_sample < self._asked_to:
+            self._give_out(0, self._parts_end, now)
+
+    def _closes(self, ask: Ask) -> int:
+        self._asked_to = max(self._asked_to, ask.until)
+        if ask.answered and self._parts_end + TAIL_SAMPLES < ask.until:
+            return max(self._parts_end, self._closed)
+        return ask.until
 
     def _over(self, ask: Ask, now: float) -> bool:
-        if self._answered == ask.id or self._parts_end + ROUNDING_SAMPLES >= ask.until:
+        if ask.answered or self._parts_end + ROUNDING_SAMPLES >= ask.until:
             return True
         if not ask.signalled or ask.ready_at is None:
             return False

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from natter_stt.ask import Ask
 from natter_stt.exchange import Heard
 from natter_stt.provider import StreamSettings
-from natter_stt.recognition import MS, Ask, Recognition
+from natter_stt.recognition import MS, Recognition
 
 # vad's end of speech lies behind the end of the last word by so much at most.
 TAIL_SAMPLES: Final = 350 * MS
