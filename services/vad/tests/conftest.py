@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from natter_vad.silero import SileroModel
+from natter_vad.smart_turn import SmartTurnModel
 
 Speech = Callable[[str], npt.NDArray[np.int16]]
 
@@ -20,6 +21,12 @@ def silero() -> SileroModel:
     model = SileroModel()
     model.warm_up()
     return model
+
+
+@pytest.fixture(scope="session")
+def smart_turn() -> SmartTurnModel:
+    """The real model for the end of turns, loaded once."""
+    return SmartTurnModel()
 
 
 @pytest.fixture(scope="session")

@@ -172,8 +172,8 @@ async def test_real_speech_is_found_where_it_is(silero: SileroModel, speech: Spe
         async with asyncio.timeout(5):
             await listener.idles.wait()
     events = [detection.event for detection in listener.found]
-    assert events == [DetectorEvent.ONSET, DetectorEvent.SPEECH, DetectorEvent.PAUSE]
-    onset, _, pause = listener.found
+    assert events == [DetectorEvent.ONSET, DetectorEvent.SPEECH, DetectorEvent.DIP, DetectorEvent.PAUSE]
+    onset, _, _, pause = listener.found
     assert abs(onset.sample - begin) < 2_400  # 150 ms
     assert abs(pause.sample - end) < 2_400
     assert 3_200 <= pause.decided_at_sample - pause.sample <= 3_520

@@ -1,11 +1,17 @@
-"""From probabilities of speech to what happened: onset, speech, pause, resume. Pure: no clock, no I/O.
+"""From probabilities of speech to what happened: onset, speech, dip, pause, resume. Pure: no clock, no I/O.
 
     quiet --two windows over threshold--> onset | resume --min_speech_duration_ms of speech--> speech
       ^                                         |                                                |
-      +------ false_onset <-- min_silence_duration_ms of quiet --------------------> pause ------+
+      |                                         +------------> dip_ms of quiet: dip <------------+
+      |                                                           |       |
+      +- false_onset | pause <-- min_silence_duration_ms of quiet +       +-- speech again: goes_on
 
-Every onset or resume ends: with `pause` if `speech` was reported, else with `false_onset`: the sound was too short to
-count as speech by itself (a click, a cough, or a very short word).
+Every onset or resume ends with a dip and then, at the same sample, with `pause` if `speech` was reported, else with
+`false_onset`: the sound was too short to count as speech by itself (a click, a cough, or a very short word). `speech`
+may also come after a dip, without a `goes_on`: it counts windows, and the last of them end behind the voice.
+
+Where speech ends, the model says to a window and some 60 ms late. Who knows better (see `loudness`) may say how far
+there was anything to hear, and the end is put back there, by at most `FADE_SAMPLES`.
 """
 
 from __future__ import annotations
@@ -19,8 +25,9 @@ from natter_vad.silero import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 # of words, and a border right at the threshold would cut them to pieces.
 HYSTERESIS = 0.15
 _LEAST_RELEASE = 0.01
-# No model for the end of turns is asked in this version: each pause is called complete.
-COMPLETE = 1.0
+# The model calls up to this much speech that follows the end of a voice. Where it says so for longer, it hears what
+# loudness does not (a whisper after a shout), and is believed.
+FADE_SAMPLES = 128 * SAMPLE_RATE_HZ // 1_000
 
 
 class DetectorEvent(enum.Enum):
@@ -31,6 +38,8 @@ class DetectorEvent(enum.Enum):
     PAUSE = "pause"
     RESUME = "resume"
     FALSE_ONSET = "false_onset"
+    DIP = "dip"
+    GOES_ON = "goes_on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,10 @@ class Detection:
 
     Attributes:
         event: what happened.
-        sample: where. onset, resume and speech: the first sample of the first window of that speech; pause and
-            false_onset: the sample after the last window of speech.
+        sample: where. onset, resume and speech: the first sample of the first window of that speech; dip, pause and
+            false_onset: the sample after the speech; goes_on: the first of the window in which it goes on.
         decided_at_sample: the audio up to here was needed to know it.
-        probability: onset, resume, speech: that the last window is speech. pause: that the turn is complete; 1.0 for
-            now, as nothing is asked that would know better. false_onset: 0.
+        probability: onset, resume, speech, goes_on: that the last window is speech. dip, pause, false_onset: 0.
     """
 
     event: DetectorEvent
@@ -60,6 +68,7 @@ class DetectorSettings:
         threshold: the least probability of a window that begins speech, 0..1.
         min_speech_duration_ms: speech needed before `speech` is reported.
         min_silence_duration_ms: quiet needed before `pause` or `false_onset` is reported.
+        dip_ms: quiet needed before `dip` is reported; with more than min_silence_duration_ms both come at once.
         resume_within_ms: speech this soon after the end of the speech before is `resume`, later it is `onset`.
 
     Raises:
@@ -70,6 +79,7 @@ class DetectorSettings:
     min_speech_duration_ms: int = 250
     min_silence_duration_ms: int = 200
     resume_within_ms: int = 2_000
+    dip_ms: int = 50
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold < 1.0:
@@ -78,6 +88,7 @@ class DetectorSettings:
             ("min_speech_duration_ms", self.min_speech_duration_ms, 0, 5_000),
             ("min_silence_duration_ms", self.min_silence_duration_ms, 50, 5_000),
             ("resume_within_ms", self.resume_within_ms, 0, 60_000),
+            ("dip_ms", self.dip_ms, 32, 5_000),
         ):
             if not least <= value <= most:
                 raise ValueError(f"{name} {value} is not between {least} and {most}")
@@ -92,9 +103,10 @@ class _Utterance:
     """Speech that has begun and not paused."""
 
     start: int
-    end: int  # the sample after its last window of speech
+    end: int  # the sample after its speech
     speech_samples: int
     reported: bool = False  # `speech` was reported
+    dipped: bool = False  # `dip` was reported, and no `goes_on` since
 
 
 class Detector:
@@ -107,7 +119,10 @@ class Detector:
         self._min_speech = _samples(settings.min_speech_duration_ms)
         self._min_silence = _samples(settings.min_silence_duration_ms)
         self._resume_within = _samples(settings.resume_within_ms)
+        self._dip = _samples(settings.dip_ms)
         self._judged = 0  # every sample before it is known to be speech or quiet
+        self._hushed = True  # the last that was judged was no speech
+        self._audible_end: int | None = None
         self._candidate: int | None = None  # start of a single window over the threshold
         self._utterance: _Utterance | None = None
         self._spoke_until: int | None = None  # end of the last speech that was long enough to be reported
@@ -122,6 +137,13 @@ class Detector:
         """An onset or resume was reported, and neither pause nor false_onset since."""
         return self._utterance is not None
 
+    def audible(self, end_sample: int) -> None:
+        """There was something to hear up to `end_sample`, and nothing since, in all audio that has come.
+
+        To be told before the windows of that audio. Never told: the model alone says where speech ends.
+        """
+        self._audible_end = end_sample
+
     def window(self, first_sample: int, probability: float) -> list[Detection]:
         """Take the model's word on the 512 samples from `first_sample`.
 
@@ -132,13 +154,11 @@ class Detector:
             raise ValueError(f"window at {first_sample} after {self._judged} was judged")
         found = self.quiet(first_sample) if first_sample > self._judged else []
         end = self._judged = first_sample + WINDOW_SAMPLES
+        self._hushed = probability < self._release
         if self._utterance is not None:
-            if probability >= self._release:
-                self._utterance.end = end
-                self._utterance.speech_samples += WINDOW_SAMPLES
-                self._report_speech(self._utterance, probability, found)
-            else:
-                self._maybe_pause(end, found)
+            if not self._hushed:
+                self._go_on(self._utterance, first_sample, probability, found)
+            self._settle(end, found)
         elif probability < self._threshold:
             self._candidate = None
         elif self._candidate is None:
@@ -153,19 +173,18 @@ class Detector:
         if to_sample > self._judged:
             self._judged = to_sample
             self._candidate = None
-            self._maybe_pause(to_sample, found)
+            self._hushed = True
+            self._settle(to_sample, found)
         return found
 
     def received(self, through_sample: int) -> list[Detection]:
         """Audio up to `through_sample` has come, and every whole window of it was judged.
 
-        So the rule for a pause is met to the frame instead of to the window: when the speaker was quiet for all whole
-        windows, and the part of a window on top fills the duration, there is no need to wait for the rest of it.
+        So the rules for dip and pause are met to the frame instead of to the window: when the speaker was quiet for all
+        whole windows, and the part of a window on top fills the duration, there is no need to wait for the rest of it.
         """
         found: list[Detection] = []
-        utterance = self._utterance
-        if utterance is not None and self._judged > utterance.end:
-            self._maybe_pause(min(through_sample, self._judged + WINDOW_SAMPLES - 1), found)
+        self._settle(min(through_sample, self._judged + WINDOW_SAMPLES - 1), found)
         return found
 
     def stalled(self) -> list[Detection]:
@@ -187,17 +206,42 @@ class Detector:
     def _report_speech(self, utterance: _Utterance, probability: float, found: list[Detection]) -> None:
         if not utterance.reported and utterance.speech_samples >= self._min_speech:
             utterance.reported = True
-            found.append(Detection(DetectorEvent.SPEECH, utterance.start, utterance.end, probability))
+            found.append(Detection(DetectorEvent.SPEECH, utterance.start, self._judged, probability))
 
-    def _maybe_pause(self, quiet_through: int, found: list[Detection]) -> None:
+    def _go_on(self, utterance: _Utterance, first_sample: int, probability: float, found: list[Detection]) -> None:
+        """Take a window of speech in."""
+        through = first_sample + WINDOW_SAMPLES
+        heard = through if self._audible_end is None else min(self._audible_end, through)
+        end = heard if heard >= through - FADE_SAMPLES else through
+        if end > utterance.end:
+            if utterance.dipped:
+                utterance.dipped = False
+                goes_on = max(first_sample, utterance.end)
+                found.append(Detection(DetectorEvent.GOES_ON, goes_on, through, probability))
+            utterance.end = end
+        utterance.speech_samples += WINDOW_SAMPLES
+        self._report_speech(utterance, probability, found)
+
+    def _settle(self, quiet_through: int, found: list[Detection]) -> None:
+        """See what the quiet since the end of speech amounts to."""
         utterance = self._utterance
-        if utterance is not None and quiet_through - utterance.end >= self._min_silence:
+        if utterance is None:
+            return
+        quiet = quiet_through - utterance.end
+        if not utterance.dipped and quiet >= self._dip:
+            self._report_dip(utterance, quiet_through, found)
+        if self._hushed and quiet >= self._min_silence:
             self._end(utterance, quiet_through, found)
+
+    def _report_dip(self, utterance: _Utterance, decided_at: int, found: list[Detection]) -> None:
+        utterance.dipped = True
+        found.append(Detection(DetectorEvent.DIP, utterance.end, decided_at, 0.0))
 
     def _end(self, utterance: _Utterance, decided_at: int, found: list[Detection]) -> None:
         self._utterance = None
+        if not utterance.dipped:
+            self._report_dip(utterance, decided_at, found)
         if utterance.reported:
             self._spoke_until = utterance.end
-            found.append(Detection(DetectorEvent.PAUSE, utterance.end, decided_at, COMPLETE))
-        else:
-            found.append(Detection(DetectorEvent.FALSE_ONSET, utterance.end, decided_at, 0.0))
+        event = DetectorEvent.PAUSE if utterance.reported else DetectorEvent.FALSE_ONSET
+        found.append(Detection(event, utterance.end, decided_at, 0.0))
