@@ -144,8 +144,8 @@ async def test_a_bot_sets_the_silence(silero: SileroModel, speech: Say, nats_url
 async def test_the_model_is_asked_once_a_quiet_and_its_answer_is_said(
     silero: SileroModel, speech: Say, nats_url: str, realm: str
 ) -> None:
-    model = FixedModel(0.75)
-    async with stage_under_test(await vad_of(silero, model), nats_url, realm) as stage:
+    model, metrics = FixedModel(0.75), Metrics("vad")
+    async with stage_under_test(define(silero, model, metrics), nats_url, realm) as stage:
         await stage.lease(new_lease(Stage.STAGE_VAD, "local"))
         await stage.send_mic(silence(500) + said(speech) + silence(100))
         # The sentence ends with silence of its own, more than 100 ms: the answer is there before the pause.
@@ -158,6 +158,10 @@ async def test_the_model_is_asked_once_a_quiet_and_its_answer_is_said(
         assert quiet == estimate.through_sample - estimate.sample
         onset = next(frame for frame in stage.of(Speech) if frame.event == ONSET)
         assert samples == estimate.through_sample - max(0, onset.sample - 8_000)
+        value = metrics.registry.get_sample_value
+        labels = {"stage": "vad", "provider": "local", "work": "end_of_turn"}
+        assert value("natter_vad_end_of_turn_total", {"outcome": "asked"}) == len(model.asked)
+        assert value("natter_stage_latency_seconds_count", labels) == len(model.asked)
 
 
 async def test_an_answer_for_a_quiet_that_is_over_is_not_sent(

@@ -85,7 +85,7 @@ class VadSession(StageSession):
         self._batcher = batcher
         self._windower = Windower()
         self._lane = batcher.open(self)
-        # A detection follows at least 32 ms after the one before: it is bounded by the audio that is pending.
+        # A few reports for each window at most: it is bounded by the audio that is pending.
         self._found: deque[Speech] = deque()
         self._wake = asyncio.Event()
         self._spans = 0
