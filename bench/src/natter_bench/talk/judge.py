@@ -19,6 +19,7 @@ from natter_bench.measure import (
     start_of_speech,
     turn,
 )
+from natter_bench.opus import FRAME_MS
 from natter_bench.recording import ReceivedFrame, Recording
 from natter_bench.talk.audible import words_heard
 from natter_bench.talk.cases import Case
@@ -32,6 +33,8 @@ WITHIN_WORDS: Final = 1
 LATENCY_WITHIN_MS: Final = 40.0
 """So much may the gateway's own latency differ from the caller's."""
 SLOW_MS: Final = 2000.0
+WENT_ON_MS: Final = 600.0
+"""A reply that is heard for longer than this was not silenced in time, whatever the reason."""
 LATE_SENDING_FRAMES: Final = 3
 """More frames sent late than this: the machine was too busy, and figures are its own."""
 # A word or two whose place is only spread over the letters may be missed by the comparison, not by the ear.
@@ -53,11 +56,15 @@ class Judgement:
     """What the model was given; a bar between turns."""
     cut_off: bool | None = None
     """The bot spoke before the caller's last word ended."""
+    decided_early: bool | None = None
+    """A turn was decided on before the caller's last word ended, heard or not."""
     missed: bool | None = None
     voice_to_voice_ms: float | None = None
     gateway_ms: float | None = None
     """The same turn's latency as the gateway told it."""
     contributions: dict[str, float] | None = None
+    vad_late_ms: float | None = None
+    """Where vad saw the end of the speech, less where it was: both on the microphone's own samples."""
     holds: int = 0
     held_after_sound_ms: float | None = None
     """From the first audible frame that the caller sent."""
@@ -89,6 +96,8 @@ class Judgement:
 def judge(played: Played) -> Judgement:
     """Judge one case."""
     if played.not_played:
+        if played.case.echo is not None and _ended_reply(played.recording, float("-inf")):
+            return Judgement(played.case, ok=False, why="interrupted by its own voice", resumed=False)
         return Judgement(played.case, None, played.not_played)
     frames = played.recording.frames()
     match played.case.kind:
@@ -117,10 +126,12 @@ def _answered(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
         turns=len(turns),
         understood=" | ".join(one.text for one in turns),
         cut_off=heard.talked_over,
+        decided_early=_decided_early(observed, after_s, heard.end_of_speech_s),
         missed=heard.missed,
         voice_to_voice_ms=ms,
         gateway_ms=gateway_ms,
         contributions=contributions,
+        vad_late_ms=_vad_late_ms(played, heard.end_of_speech_s),
         sent_late=_late(played),
     )
 
@@ -186,6 +197,8 @@ def _interrupted(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
     why = ""
     if not cut.silenced:
         why = "the reply went on"
+    elif silence_ms is not None and silence_ms > WENT_ON_MS:
+        why = f"went on for {silence_ms:.0f} ms"
     elif not turns:
         why = "silenced, but made no turn of it"
     elif heard is not None and not _close(heard, told):
@@ -304,6 +317,18 @@ def _latency(recording: Recording, observed: Observed, after_s: float) -> tuple[
     if not told or not observed.turns(after_s=after_s):
         return None, None
     return told[-1].total_ms, told[-1].contributions
+
+
+def _decided_early(observed: Observed, after_s: float, end_s: float) -> bool:
+    spoken = {one.key for one in observed.asked if not one.verbatim}
+    return any(key in spoken and after_s < time_s < end_s for key, time_s in observed.committed.items())
+
+
+def _vad_late_ms(played: Played, end_s: float) -> float | None:
+    """By samples, so that no delay of the way is in it."""
+    frames = [index for index, frame in enumerate(played.recording.sent) if frame.time_s <= end_s]
+    ends = [one.sample_ms for one in played.observed.detected if one.event in ("pause", "dip")]
+    return ends[-1] - (frames[-1] + 1) * FRAME_MS if frames and ends else None
 
 
 def _late(played: Played) -> bool:

@@ -102,12 +102,12 @@ class Observed:
         return sorted((one for one in self.segments if one.key == key), key=lambda one: one.segment)
 
     def turns(self, *, after_s: float = float("-inf")) -> list[Asked]:
-        """The caller's turns that were answered, each as it was first committed after a time."""
+        """The caller's turns that were decided on after a time, each in its last form."""
         turns: dict[int, Asked] = {}
         for key, time_s in sorted(self.committed.items(), key=lambda item: item[1]):
             asked = next((one for one in self.asked if one.key == key), None)
             if asked is not None and not asked.verbatim and time_s > after_s:
-                turns.setdefault(key[0], asked)
+                turns[key[0]] = asked
         return list(turns.values())
 
     def reply_at(self, time_s: float) -> ReplyKey | None:

@@ -22,7 +22,8 @@ from natter_bench.talk.voices import CaseAudio, case_audio, speak
 _BEFORE_SPEECH_S: Final = 0.5
 _AFTER_ANSWER_S: Final = 1.2
 """Of an answer this much is heard: long enough to see it break off."""
-_GREETING_WITHIN_S: Final = 3.0
+_TO_SPEAK_INTO_WITHIN_S: Final = 10.0
+"""How long a reply is waited for that is only there to be spoken into: its own delay is not what is measured."""
 _REPLY_WITHIN_S: Final = 20.0
 _QUIET_S: Final = 1.0
 """Longer than any pause inside a reply."""
@@ -82,14 +83,13 @@ async def _speak_and_be_answered(caller: TalkCaller, audio: CaseAudio, played: P
 
 async def _speak_into_a_reply(caller: TalkCaller, audio: CaseAudio, question: Pcm | None, played: Played) -> None:
     since_s = time.monotonic()
-    within_s = _GREETING_WITHIN_S
     if question is not None:
         await asyncio.sleep(_BEFORE_SPEECH_S)
         await caller.live.speak(as_floats(question), question)
-        since_s, within_s = time.monotonic(), MISSED_TURN_S
+        since_s = time.monotonic()
     # A greeting may have begun while the connection was still being made.
     started_s = caller.last_audible_s if caller.last_audible_s > 0 and question is None else since_s
-    if not await caller.wait_for_voice(after_s=min(started_s, since_s) - 1e-3, within_s=within_s):
+    if not await caller.wait_for_voice(after_s=min(started_s, since_s) - 1e-3, within_s=_TO_SPEAK_INTO_WITHIN_S):
         played.not_played = "there was no reply to speak into"
         return
     played.began_s = time.monotonic()

@@ -56,6 +56,7 @@ def figures(judged: Sequence[Judgement], speculation: Speculation | None) -> lis
         _cut_off(judged),
         _answer_p50(judged),
         _slow(judged),
+        _early(judged),
         _single_turns(judged),
         _resumed(judged),
         _held(judged, "held after vad's onset", lambda one: one.held_after_onset_ms, "<= 100 ms in 95 %"),
@@ -67,6 +68,7 @@ def figures(judged: Sequence[Judgement], speculation: Speculation | None) -> lis
         *_silence(judged, "E", "time to silence, with echo"),
         _waste(speculation),
         _agreement(judged),
+        _vad_late(judged),
     ]
     return [row for row in rows if row is not None]
 
@@ -98,6 +100,14 @@ def _slow(judged: Sequence[Judgement]) -> Figure | None:
         return None
     slow = sum(one.voice_to_voice_ms is None or one.voice_to_voice_ms > SLOW_MS for one in asked)
     return Figure("over 2 s, or never", _share(slow, len(asked)), "<= 10 %", slow <= 0.1 * len(asked))
+
+
+def _early(judged: Sequence[Judgement]) -> Figure | None:
+    asked = _of(judged, "AB")
+    if not asked:
+        return None
+    early = sum(bool(one.decided_early) for one in asked)
+    return Figure("decided mid-sentence, heard or not", _share(early, len(asked)), "", None)
 
 
 def _single_turns(judged: Sequence[Judgement]) -> Figure | None:
@@ -180,6 +190,16 @@ def _agreement(judged: Sequence[Judgement]) -> Figure | None:
     near = sum(ms <= LATENCY_WITHIN_MS for ms in apart)
     value = f"{_share(near, len(apart))} within {LATENCY_WITHIN_MS:.0f} ms, p95 {_ms(apart, 95)}"
     return Figure("gateway's own latency", value, ">= 95 %", near >= 0.95 * len(apart))
+
+
+def _vad_late(judged: Sequence[Judgement]) -> Figure | None:
+    """Explains what the two clocks may differ by: the gateway counts from where vad saw the end."""
+    late = [one.vad_late_ms for one in _of(judged, "AB") if one.vad_late_ms is not None]
+    if not late:
+        return None
+    return Figure(
+        "speech ends, vad less truth", f"p5 {_ms(late, 5)}, p50 {_ms(late, 50)}, p95 {_ms(late, 95)}", "", None
+    )
 
 
 def _share(count: int, of: int) -> str:
