@@ -11,6 +11,8 @@ class Outcome(Enum):
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
+    REOPENED = "reopened"
+    """The caller had not finished, or said something else: the reply leaves no trace."""
     FAILED = "failed"
 
 
@@ -34,7 +36,7 @@ class HoldVoice:
 
 @dataclass(frozen=True, slots=True)
 class ResumeVoice:
-    """Go on where it was held."""
+    """Go on where it was held, from the beginning of the word that was cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,13 @@ class CommitUser:
     text: str
     silence_met_at_ms: float | None
     """When the silence rule was met; None for typed text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenUser:
+    """The turn was not over: its message leaves the context, and the caller goes on with it."""
+
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +150,7 @@ Action = (
     | UserStopped
     | ShowUserText
     | CommitUser
+    | ReopenUser
     | CorrectUser
     | StartAttempt
     | StartVerbatim
