@@ -80,7 +80,7 @@ async def test_beats_tell_what_is_held_and_how_far_it_is(nats_url: str, realm: s
         await stage.send_mic(bytes(640) * 4)
 
         def complete(beat: Beat) -> bool:
-            return [(held.session, held.sample) for held in beat.held] == [(stage.session, 1280)]
+            return [(held.session, held.sample) for held in beat.held] == [(stage.session, 1280)] and beat.load > 0
 
         await stage.wait_until(lambda: any(complete(beat) for beat in stage.beats))
 

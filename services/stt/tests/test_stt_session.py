@@ -15,7 +15,7 @@ from natter_common.providers import installed
 from natter_common.worker import StageDefinition
 from natter_proto import Fault, Stage, Transcript
 from natter_stt.local import LocalProvider
-from natter_stt.main import define
+from natter_stt.main import declare, define
 from natter_stt.provider import ENTRY_POINT_GROUP, Emit, SpeechEnds, StreamSettings, SttError, SttProvider, SttStream
 from natter_testing.stage_harness import StageHarness, new_lease, stage_under_test
 
@@ -176,7 +176,7 @@ class BrokenStream:
         raise SttError("gone", "the recognizer went away", retryable=True)
 
 
-class BrokenProvider:
+class BrokenProvider(SttProvider):
     """Provides broken streams."""
 
     name = "broken"
@@ -203,6 +203,16 @@ async def test_a_stream_that_can_not_go_on_says_a_fault(nats_url: str, realm: st
         fault = await stage.wait_for(Fault)
         assert (fault.code, fault.stage, fault.provider) == ("gone", Stage.STAGE_STT, "broken")
         assert fault.retryable
+
+
+async def test_the_lease_says_what_a_recognizer_declares(recognizer: LocalProvider, nats_url: str, realm: str) -> None:
+    async with stage_under_test(define({"local": recognizer, "broken": BrokenProvider()}), nats_url, realm) as stage:
+        declared = (await stage.lease(new_lease(Stage.STAGE_STT, "local"))).recognizer
+        assert (declared.early_final, declared.stable_interims, declared.final_grace_ms) == (False, True, 800)
+    # What a provider leaves out.
+    left_out = declare(BrokenProvider())
+    assert (left_out.early_final, left_out.stable_interims, left_out.final_grace_ms) == (False, False, 0)
+    assert left_out.final_within_ms == 800
 
 
 async def test_the_built_in_recognizer_is_registered() -> None:

@@ -36,7 +36,12 @@ def test_a_named_provider_or_chain_is_taken_as_it_stands() -> None:
 def test_default_settings_of_each_stage() -> None:
     made = bot()
     assert {stage: json.loads(made.settings(stage, "local")) for stage in made_stages()} == {
-        Stage.STAGE_VAD: {"threshold": 0.5, "min_speech_duration_ms": 250, "min_silence_duration_ms": 200},
+        Stage.STAGE_VAD: {
+            "threshold": 0.5,
+            "min_speech_duration_ms": 250,
+            "min_silence_duration_ms": 200,
+            "end_of_turn": "model",
+        },
         Stage.STAGE_STT: {"language": "en", "model": None, "keyterms": [], "interim_interval_ms": 500},
         Stage.STAGE_LLM: {
             "prompt": made.prompt_for("local"),
@@ -44,6 +49,7 @@ def test_default_settings_of_each_stage() -> None:
             "temperature": 0.7,
             "max_tokens": None,
             "max_sentences": None,
+            "first_segment": "phrase",
             "tools": [],
         },
         Stage.STAGE_TTS: {"language": "en", "model": None, "voice": None, "speed": 1.0},
@@ -97,3 +103,39 @@ def test_a_bot_does_not_change() -> None:
 def test_no_settings_without_a_stage() -> None:
     with pytest.raises(ValueError, match="no stage"):
         bot().settings(Stage.STAGE_UNSPECIFIED, "local")
+
+
+@pytest.mark.parametrize(
+    ("section", "settings"),
+    [
+        ("turn", {"complete_probability": 1.1}),
+        ("turn", {"silence_limit_ms": 300}),
+        ("turn", {"end_of_turn_silence_ms": 2_000}),
+        ("turn", {"speculations_per_turn": 0}),
+        ("turn", {"speculation": "on"}),
+        ("vad", {"end_of_turn": "guess"}),
+        ("llm", {"first_segment": "word"}),
+        ("call", {"idle_after_ms": -1}),
+        ("call", {"idle_close_ms": 0}),
+        ("call", {"max_length_s": 86_401}),
+        ("call", {"idle_question": "x" * 301}),
+    ],
+)
+def test_turns_and_calls_have_bounds(section: str, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        bot(**{section: settings})
+
+
+def test_what_a_bot_says_by_itself_is_english_or_its_own() -> None:
+    assert bot().call_words.idle_question == "Are you still there?"
+    assert bot(language="en-GB", call={"idle_question": ""}).call_words.idle_question == ""
+    german = bot(language="de", call={"idle_question": "Sind Sie noch da?"}).call_words
+    assert (german.idle_question, german.idle_goodbye, german.length_goodbye) == ("Sind Sie noch da?", "", "")
+
+
+def test_texts_of_a_call_have_variables() -> None:
+    made = bot(variables={"guest": None}, call={"idle_question": "{{guest}}?"}).with_variables({"guest": "Ms Lee"})
+    assert made.call_words.idle_question == "Ms Lee?"
+    assert made.call_words.idle_goodbye == bot().call_words.idle_goodbye
+    with pytest.raises(ValidationError, match="gast"):
+        bot(call={"idle_question": "{{gast}}?"})

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from natter_gateway.bots import Bot, Bots, load_bots
+from natter_gateway.bots.call import CALL_TEXTS
 from natter_gateway.bots.model import AUTO_PROVIDERS
 from natter_proto import Stage, stage_name
 
@@ -71,6 +72,7 @@ NO_DEFAULT = {
     "tts.voice": "the provider's",
     "llm.max_tokens": "the provider's",
     "llm.max_sentences": "the provider's",
+    **{f"call.{name}": "English words" for name in CALL_TEXTS},
 }
 
 

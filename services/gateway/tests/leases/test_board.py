@@ -45,5 +45,15 @@ def test_gateways_beats_list_what_is_held_by_worker() -> None:
     assert len(board) == 1
 
 
+def test_a_worker_says_its_load_with_each_beat() -> None:
+    board = LeaseBoard()
+    first, second, other = lease("a"), lease("b"), lease("c", worker="v")
+    for kept in (first, second, other):
+        board.add(kept, 0.0)
+    board.on_worker_beat("w", held(first, second), 1.0, load=0.5)
+    assert (first.load, second.load, other.load) == (0.5, 0.5, 0.0)
+    assert first == lease("a")  # a load does not make it another lease
+
+
 def test_beats_of_strangers_are_ignored() -> None:
     assert LeaseBoard().on_worker_beat("stranger", held(lease()), 0.0) == []

@@ -52,11 +52,19 @@ def define(providers: Mapping[str, SttProvider]) -> StageDefinition:
         open_session,
         watched=providers,
         shares={name: 1.0 if name == "local" else ELSEWHERE for name in providers},
-        recognizers={
-            name: Recognizer(speech_ends=_SPEECH_ENDS[provider.speech_ends], final_within_ms=provider.final_within_ms)
-            for name, provider in providers.items()
-        },
+        recognizers={name: declare(provider) for name, provider in providers.items()},
         close=lambda: close_all(providers),
+    )
+
+
+def declare(provider: SttProvider) -> Recognizer:
+    """What the conductor has to know of a provider."""
+    return Recognizer(
+        speech_ends=_SPEECH_ENDS[provider.speech_ends],
+        final_within_ms=provider.final_within_ms,
+        early_final=provider.early_final,
+        stable_interims=provider.stable_interims,
+        final_grace_ms=provider.final_grace_ms,
     )
 
 

@@ -170,6 +170,23 @@ class SttProvider(Provider, Protocol):
         """How long a finalize may go unanswered before the stream counts as stuck."""
         ...
 
+    # A class that names `SttProvider` as its base may leave these three out.
+
+    @property
+    def early_final(self) -> bool:
+        """Closing in the middle of a sentence costs it nothing: it is asked to at a dip, and not only at a pause."""
+        return False
+
+    @property
+    def stable_interims(self) -> bool:
+        """An interim that has heard everything says what the final will say: an answer may be prepared on it."""
+        return False
+
+    @property
+    def final_grace_ms(self) -> int:
+        """How long its final is waited for once the turn is over; then the interim counts. 0: the conductor's 300."""
+        return 0
+
     def open(self, settings: StreamSettings, emit: Emit) -> SttStream:
         """A stream for one session; raises `BadSettingsError`. Must not block."""
         ...

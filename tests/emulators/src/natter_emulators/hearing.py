@@ -11,6 +11,8 @@ BYTES_PER_SAMPLE = 2
 _STEP_MS = 20
 # A word has to sound for a while before it is noticed: only after so much quiet has none begun.
 _SURELY_QUIET_MS = 100
+# About the longest pause inside a sentence: what follows a longer one was said by itself.
+_UTTERANCES_APART_MS = 1000
 
 
 class Hearing:
@@ -18,6 +20,7 @@ class Hearing:
 
     Attributes:
         rate_hz: of the stream.
+        utterances: how many began: a word after a second without any begins one, whoever asked for finals meanwhile.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -27,6 +30,8 @@ class Hearing:
         self.rate_hz = rate_hz
         self._listener = MarkListener(rate_hz)
         self._last_word_end = 0
+        self._received = 0
+        self.utterances = 0
 
     @property
     def samples(self) -> int:
@@ -35,6 +40,7 @@ class Hearing:
 
     def steps(self, pcm: bytes) -> Iterator[list[HeardWord]]:
         """Listen to audio of any length, 20 ms at a time; yields the words that each step completed."""
+        self._received += len(pcm) // BYTES_PER_SAMPLE
         step_bytes = self.rate_hz * _STEP_MS // 1000 * BYTES_PER_SAMPLE
         for at in range(0, len(pcm), step_bytes):
             yield self._told(self._listener.feed(pcm[at : at + step_bytes]))
@@ -44,9 +50,16 @@ class Hearing:
         return self._told(self._listener.finish())
 
     def _told(self, words: list[HeardWord]) -> list[HeardWord]:
-        if words:
-            self._last_word_end = words[-1].to_sample
+        for word in words:
+            if not self.utterances or word.from_sample - self._last_word_end >= self.span(_UTTERANCES_APART_MS):
+                self.utterances += 1
+            self._last_word_end = word.to_sample
         return words
+
+    @property
+    def since_word_ms(self) -> float:
+        """Audio received after the end of the newest word that was told, that of the message in hand included."""
+        return (self._received - self._last_word_end) * 1000 / self.rate_hz
 
     @property
     def speaking(self) -> bool:

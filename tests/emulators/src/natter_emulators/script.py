@@ -88,6 +88,9 @@ class Script:
     """The Retry-After of RATE_LIMITED."""
     replies: Sequence[Reply] | Callable[[Messages], Reply] | None = None
     """Of the language model: a function of the messages, or one reply a request, the last one again and again."""
+    finals_differ_every: int = 0
+    """Of recognition: in every so-many-th utterance of a connection the newest word of each interim is another than in
+    the final; 0: in none."""
     words_per_s: float = 3.0
     """Of the voice: 5 at most, or its words cannot be told apart."""
 

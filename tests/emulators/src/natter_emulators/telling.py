@@ -31,6 +31,11 @@ class Ear(Protocol):
         """A word is being heard right now."""
         ...
 
+    @property
+    def since_word_ms(self) -> float:
+        """Audio received since the end of the newest word."""
+        ...
+
 
 class Teller:
     """Between a stream's ear and its connection.
@@ -48,11 +53,15 @@ class Teller:
         delays: Delays,
         *,
         is_final: Callable[[Message], bool],
+        is_interim: Callable[[Message], bool],
     ) -> None:
-        """`is_final` tells the messages that are late by `final_ms`, and by more where the script says slow."""
+        """`is_final` tells the messages that are late by `final_ms`, and by more where the script says slow;
+        `is_interim` those that trail the end of their newest word by `interim_ms`, the time included that it took to
+        hear the word out. All others are late by `interim_ms`.
+        """
         self.stalled = False
         self._connection, self._outbox, self._ear, self._part = connection, outbox, ear, part
-        self._delays, self._is_final = delays, is_final
+        self._delays, self._is_final, self._is_interim = delays, is_final, is_interim
         self._struck = False
 
     def tell(self, messages: Iterable[Message], *, cut_now: bool = False) -> None:
@@ -66,11 +75,16 @@ class Teller:
             ConnectionOverError: cut.
         """
         for message in messages:
-            final = self._is_final(message)
-            delay_ms = self._delays.final_ms + self._part.late_ms if final else self._delays.interim_ms
-            self._outbox.put(json.dumps(message), delay_ms=delay_ms)
+            self._outbox.put(json.dumps(message), delay_ms=self._delay_ms(message))
         if self._part.strikes(len(self._ear.heard)):
             self._strike(cut_now=cut_now)
+
+    def _delay_ms(self, message: Message) -> float:
+        if self._is_final(message):
+            return self._delays.final_ms + self._part.late_ms
+        if self._is_interim(message):
+            return max(0.0, self._delays.interim_ms - self._ear.since_word_ms)
+        return self._delays.interim_ms
 
     def _strike(self, *, cut_now: bool) -> None:
         fault = self._part.fault

@@ -50,15 +50,21 @@ class Voice:
         words_per_s = min(self._part.script.words_per_s * speed, 5.0)
         return speak(text, self.rate_hz, words_per_s=words_per_s, strict=self._context.strict)
 
-    async def pieces(self, speech: MarkedSpeech) -> AsyncGenerator[Piece]:
+    async def pieces(self, speech: MarkedSpeech, asked_s: float) -> AsyncGenerator[Piece]:
         """The speech in pieces of 100 ms, each when it is due. Ends early where it stalls.
+
+        Args:
+            speech: of a text.
+            asked_s: when the text was there to be spoken, by the running loop's clock: from then on the delay of the
+                first audio counts, whatever it took to make the speech.
 
         Raises:
             ConnectionOverError: cut, in the middle of a word.
         """
         delays = self._context.delays
         loop = asyncio.get_running_loop()
-        begin = loop.time() + (delays.first_audio_ms + self._part.late_ms) / 1000
+        # Behind an earlier text of the same connection it is made while that one is still being sent.
+        begin = max(loop.time(), asked_s + (delays.first_audio_ms + self._part.late_ms) / 1000)
         step = self.rate_hz * _PIECE_MS // 1000
         strike = self._strike_at(speech)
         ends = [word.to_sample for word in speech.words]

@@ -278,6 +278,7 @@ class Worker:
             number=self._beats_sent,
             held=[self._held(key) for key in keys if key in self._running],
             draining=self._book.draining,
+            load=self._book.load,
         )
         await self._service.link.publish_audio(self._service.subjects.beat(gateway), beat)
 

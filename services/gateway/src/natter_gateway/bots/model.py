@@ -1,4 +1,4 @@
-"""One bot, as its YAML file says it. Every number and text has bounds; every time is in milliseconds."""
+"""One bot, as its YAML file says it. Every number and text has bounds; every time has its unit in its name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from natter_gateway.bots.call import CALL_TEXT_CHARACTERS, CALL_TEXTS, CallSection, CallWords
 from natter_gateway.bots.section import FromList, Line, Name, Section, not_blank
 from natter_gateway.bots.tools import Tools
 from natter_gateway.bots.variables import VariableError, Variables, choose, fill, placeholders
@@ -49,7 +50,12 @@ Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}
 """A tag such as `en` or `pt-BR` (RFC 5646)."""
 ShortText = Annotated[str, Field(min_length=1, max_length=128)]
 Keyterm = Annotated[Line, Field(max_length=64), AfterValidator(not_blank)]
-_MAX_CHARACTERS: Final = {"prompt": 100_000, "prompt_small": 4_000, "greeting": 1_000}
+_MAX_CHARACTERS: Final = {
+    "prompt": 100_000,
+    "prompt_small": 4_000,
+    "greeting": 1_000,
+    **{f"call.{name}": CALL_TEXT_CHARACTERS for name in CALL_TEXTS},
+}
 """Of the texts that may have variables in them, as they stand in the file and when they are filled."""
 
 
@@ -67,13 +73,21 @@ class VadSection(Section):
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     min_speech_duration_ms: Annotated[int, Field(ge=0, le=5_000)] = 250
     min_silence_duration_ms: Annotated[int, Field(ge=50, le=5_000)] = 200
+    end_of_turn: Literal["model", "silence"] = "model"
 
 
 class TurnSection(Section):
-    """When the caller has finished."""
+    """When the caller has finished, and when what they say is more than a noise."""
 
     end_of_turn_silence_ms: Annotated[int, Field(ge=50, le=10_000)] = 500
+    complete_probability: Annotated[float, Field(ge=0, le=1)] = 0.5
+    silence_limit_ms: Annotated[int, Field(ge=50, le=20_000)] = 1600
     final_grace_ms: Annotated[int, Field(ge=0, le=10_000)] = 1000
+    interruption_speech_ms: Annotated[int, Field(ge=0, le=5_000)] = 600
+    false_alarm_ms: Annotated[int, Field(ge=100, le=5_000)] = 400
+    reopen_within_ms: Annotated[int, Field(ge=0, le=5_000)] = 400
+    speculation: bool = True
+    speculations_per_turn: Annotated[int, Field(ge=1, le=10)] = 3
 
 
 class _ProviderSection(Section):
@@ -107,6 +121,7 @@ class LlmSection(_ProviderSection):
     max_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
     max_sentences: Annotated[int, Field(ge=1, le=1_000)] | None = None
     max_tool_steps: Annotated[int, Field(ge=1, le=20)] = 5
+    first_segment: Literal["phrase", "clause", "sentence"] = "phrase"
 
 
 class TtsSection(_ProviderSection):
@@ -134,6 +149,7 @@ class Bot(Section):
     context: ContextSection = ContextSection()
     vad: VadSection = VadSection()
     turn: TurnSection = TurnSection()
+    call: CallSection = CallSection()
     stt: SttSection = SttSection()
     llm: LlmSection = LlmSection()
     tts: TtsSection = TtsSection()
@@ -147,6 +163,12 @@ class Bot(Section):
                 "turn_before_pause",
                 "is shorter than vad.min_silence_duration_ms ({pause_ms}): a turn ends with a pause",
                 {"at": "turn.end_of_turn_silence_ms", "pause_ms": self.vad.min_silence_duration_ms},
+            )
+        if self.turn.silence_limit_ms < self.turn.end_of_turn_silence_ms:
+            raise PydanticCustomError(
+                "limit_before_turn",
+                "is shorter than turn.end_of_turn_silence_ms ({silence_ms}), which ends a turn that sounds complete",
+                {"at": "turn.silence_limit_ms", "silence_ms": self.turn.end_of_turn_silence_ms},
             )
         return self
 
@@ -174,9 +196,17 @@ class Bot(Section):
         for field, text in filled.items():
             if len(text) > _MAX_CHARACTERS[field]:
                 raise VariableError(f"with these variables {field} is longer than {_MAX_CHARACTERS[field]} characters")
-            if not text.strip() and field != "greeting":
+            if not text.strip() and field in ("prompt", "prompt_small"):
                 raise VariableError(f"with these variables {field} is empty")
-        return self.model_copy(update={**filled, "variables": ()})
+        own = {field: text for field, text in filled.items() if not field.startswith("call.")}
+        said = {field.removeprefix("call."): text for field, text in filled.items() if field not in own}
+        call = self.call.model_copy(update=said)
+        return self.model_copy(update={**own, "call": call, "variables": ()})
+
+    @property
+    def call_words(self) -> CallWords:
+        """What the bot says when nobody speaks or the call gets too long; empty texts are not said."""
+        return self.call.words(self.language)
 
     def providers(self, stage: Stage) -> tuple[str, ...]:
         """The providers that may serve `stage`, the one to try first in front; `auto` is resolved by who listens."""
@@ -211,6 +241,7 @@ class Bot(Section):
                     "temperature": self.llm.temperature,
                     "max_tokens": self.llm.max_tokens,
                     "max_sentences": self.llm.max_sentences,
+                    "first_segment": self.llm.first_segment,
                     "tools": [tool.executor_settings() for tool in self.tools],
                 }
             case Stage.STAGE_TTS:
@@ -226,6 +257,7 @@ class Bot(Section):
     def _texts(self) -> dict[str, str]:
         """Fields that may have variables in them, those that the file has."""
         texts = {"prompt": self.prompt, "prompt_small": self.prompt_small, "greeting": self.greeting}
+        texts |= {f"call.{name}": text for name, text in self.call.texts().items()}
         return {field: text for field, text in texts.items() if text is not None}
 
     def _providers_named(self, stage: Stage) -> tuple[str, ...]:

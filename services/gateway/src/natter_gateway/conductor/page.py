@@ -106,7 +106,8 @@ class Page:
     def latency(self, latency: TurnLatency) -> None:
         """A turn's latency, as an extra key of RTVI's own metrics message."""
         contributions = [
-            {"name": mark.value, "ms": round(value, 1)} for mark, value in latency.contributions_ms.items()
+            {"name": mark.value, "ms": round(value, 1), "hidden_ms": round(latency.hidden_ms.get(mark, 0.0), 1)}
+            for mark, value in latency.contributions_ms.items()
         ]
         data: dict[str, Any] = {
             "ttfb": [{"processor": "natter", "value": round(latency.total_ms / 1000, 4)}],

@@ -5,7 +5,7 @@ from typing import Final
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_gateway.conductor.page import Page
-from natter_gateway.latency import LatencyMarks, Mark, TurnLatency
+from natter_gateway.latency import AttemptMarks, LatencyMarks, Mark, TurnLatency
 
 
 class TurnLatencyMeter:
@@ -22,9 +22,20 @@ class TurnLatencyMeter:
         """Whether the first audible frame is still to come."""
         return self._marks is not None
 
-    def begin(self, turn: int, speech_end_ms: float, silence_met_at_ms: float, now_ms: float) -> None:
-        """A spoken turn's text is accepted."""
-        self._marks = LatencyMarks(turn, speech_end_ms)
+    def begin(
+        self,
+        turn: int,
+        speech_end_ms: float,
+        silence_met_at_ms: float,
+        now_ms: float,
+        marks: AttemptMarks | None = None,
+    ) -> None:
+        """A spoken turn's text is accepted.
+
+        `marks`: of the attempt that is adopted, as far as it got; None for one that starts now. It belongs to the meter
+        from here on. Recognition's own time (`Mark.TRANSCRIPTION`) may stand in it; else it is `now_ms`.
+        """
+        self._marks = LatencyMarks(turn, speech_end_ms, marks)
         self._marks.mark(Mark.ENDPOINTING, silence_met_at_ms)
         self._marks.mark(Mark.TRANSCRIPTION, now_ms)
 
@@ -32,8 +43,14 @@ class TurnLatencyMeter:
         """The turn ended without an audible answer, or none is measured."""
         self._marks = None
 
+    def began(self, mark: Mark, at_ms: float) -> None:
+        """The work for a mark began; the first time counts. Text and voice follow on the mark before."""
+        if self._marks is not None:
+            self._marks.began(mark, at_ms)
+
     def mark(self, mark: Mark, now_ms: float) -> None:
-        if self._marks is not None and not self._marks.has(mark):
+        """Something happened; the first time counts."""
+        if self._marks is not None:
             self._marks.mark(mark, now_ms)
 
     def audible(self, at_ms: float) -> None:
@@ -51,10 +68,13 @@ class TurnLatencyMeter:
         histogram = self._metrics.stage_latency
         for mark, value_ms in latency.contributions_ms.items():
             histogram.labels("gateway", "turn", mark.value).observe(value_ms / 1000)
+        for mark, value_ms in latency.hidden_ms.items():
+            histogram.labels("gateway", "turn", f"{mark.value}_hidden").observe(value_ms / 1000)
         histogram.labels("gateway", "turn", "voice_to_voice").observe(latency.total_ms / 1000)
         self._log.info(
             "turn answered",
             turn=latency.turn,
             total_ms=round(latency.total_ms),
             **{f"{mark.value}_ms": round(value) for mark, value in latency.contributions_ms.items()},
+            **{f"{mark.value}_hidden_ms": round(value) for mark, value in latency.hidden_ms.items()},
         )

@@ -14,6 +14,14 @@ GONE_S: Final = 1.5
 """A worker silent for this long, though asked, is gone."""
 
 
+@dataclass(slots=True)
+class WorkerLoad:
+    """How busy a worker is: as it offered itself, then as its beats say."""
+
+    now: float = 0.0
+    """Leases held over capacity, 0 to 1; over 1 while takeovers fill the headroom."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeldLease:
     """A worker's hold on one stage of one session."""
@@ -29,6 +37,18 @@ class HeldLease:
     """A recognizer that says itself when a turn is over."""
     final_within_ms: int = 0
     """A recognizer that leaves a finalize unanswered for longer is stuck."""
+    early_final: bool = False
+    """A recognizer that may be asked to finalize at a dip: closing early costs it nothing."""
+    stable_interims: bool = False
+    """A recognizer whose interims change little: a reply may be prepared on one."""
+    final_grace_ms: int = 0
+    """How long a recognizer's final is waited for when the silence is long enough; 0 where it declares nothing."""
+    worker_load: WorkerLoad = field(default_factory=WorkerLoad, compare=False, repr=False)
+
+    @property
+    def load(self) -> float:
+        """How busy the worker is, 0 to 1 (a little over while takeovers fill its headroom)."""
+        return self.worker_load.now
 
 
 @dataclass(slots=True)
@@ -65,12 +85,14 @@ class LeaseBoard:
         """Who is to get a beat, and what it must list."""
         return {name: [lease for lease, _ in worker.leases.values()] for name, worker in self._workers.items()}
 
-    def on_worker_beat(self, name: str, held: Iterable[Held], now: float) -> list[HeldLease]:
-        """A worker says what it holds; returns the leases that it does not know of (any more)."""
+    def on_worker_beat(self, name: str, held: Iterable[Held], now: float, load: float = 0.0) -> list[HeldLease]:
+        """A worker says what it holds, and its load; returns the leases that it does not know of (any more)."""
         worker = self._workers.get(name)
         if worker is None:
             return []
         worker.heard_at = now
+        for lease, _ in worker.leases.values():
+            lease.worker_load.now = load
         listed = {(item.session, item.epoch) for item in held}
         return [
             lease for key, (lease, since) in worker.leases.items() if key not in listed and now - since > GRANT_GRACE_S

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 
 from natter_common.link import LinkDownError, NatsLink, NoAnswerError
 from natter_common.logs import Log
-from natter_gateway.leases.board import HeldLease
+from natter_gateway.leases.board import HeldLease, WorkerLoad
 from natter_proto import (
     BadFrameError,
     BadTokenError,
@@ -112,7 +112,7 @@ class LeaseBroker:
         offer = Offer(session=lease.session, stage=lease.stage, provider=lease.provider, lease_class=lease.lease_class)
         async with aclosing(self._offers(offer)) as answers:
             async for answer in answers:
-                held = await self._confirm(lease, answer.worker, _CONFIRM_S, unsure)
+                held = await self._confirm(lease, answer.worker, _CONFIRM_S, unsure, answer.load)
                 if held is not None:
                     return held
                 lease.epoch += 1
@@ -145,7 +145,9 @@ class LeaseBroker:
             return None
         return True
 
-    async def _confirm(self, lease: Lease, worker: str, timeout_s: float, unsure: list[str]) -> HeldLease | None:
+    async def _confirm(
+        self, lease: Lease, worker: str, timeout_s: float, unsure: list[str], load: float = 0.0
+    ) -> HeldLease | None:
         subject = self._subjects.worker(worker)
         try:
             answer = await self._link.request(subject, WorkerRequest(lease=lease), WorkerAnswer, timeout_s)
@@ -167,6 +169,10 @@ class LeaseBroker:
                 answer.detail,
                 answer.recognizer.speech_ends == SpeechEnds.SPEECH_ENDS_TURNS,
                 answer.recognizer.final_within_ms,
+                answer.recognizer.early_final,
+                answer.recognizer.stable_interims,
+                answer.recognizer.final_grace_ms,
+                WorkerLoad(load),
             )
         if answer.code not in ("full", "draining", "stale", "wrong_stage"):
             raise LeaseRefusedError(answer.words or answer.code)

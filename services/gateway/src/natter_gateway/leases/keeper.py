@@ -106,7 +106,8 @@ class LeaseKeeper:
 
     async def _on_worker_beat(self, message: Msg) -> None:
         beat = decode(Beat, message.data)
-        for lease in self._board.on_worker_beat(beat.sender, beat.held, asyncio.get_running_loop().time()):
+        now = asyncio.get_running_loop().time()
+        for lease in self._board.on_worker_beat(beat.sender, beat.held, now, beat.load):
             self._lose(lease, "unknown_to_worker")
 
     def _lose(self, lease: HeldLease, reason: str) -> None:

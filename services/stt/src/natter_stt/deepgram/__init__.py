@@ -57,6 +57,9 @@ class DeepgramProvider(_Deepgram):
     name = "deepgram"
     speech_ends = SpeechEnds.FINALIZE
     final_within_ms = 800
+    early_final = True
+    stable_interims = True
+    final_grace_ms = 300
 
     def describe(self) -> str:
         return f"Deepgram {NOVA}"
@@ -98,6 +101,9 @@ class DeepgramFluxProvider(_Deepgram):
     name = "deepgram-flux"
     speech_ends = SpeechEnds.TURNS
     final_within_ms = 2_500
+    early_final = False  # a forced end would be the end of its turn
+    stable_interims = False  # its eager ends say when an answer may be prepared
+    final_grace_ms = 2_000  # it is told to end after 1.6 s
 
     def describe(self) -> str:
         return "Deepgram Flux"

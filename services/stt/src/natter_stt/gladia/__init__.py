@@ -43,6 +43,9 @@ class GladiaProvider(SocketProvider["LiveV2AsyncClient"]):
     reconnect_s = 0.8  # two requests and two handshakes, instead of one
     speech_ends = SpeechEnds.ENDPOINT
     final_within_ms = 1_500
+    early_final = False  # it closes by what it hears
+    stable_interims = False  # by its documentation partials are drafts that the final may replace
+    final_grace_ms = 1_000
 
     def describe(self) -> str:
         return f"Gladia {MODEL}"

@@ -20,6 +20,9 @@ class LocalProvider:
     name = "local"
     speech_ends = SpeechEnds.FINALIZE
     final_within_ms = 800
+    early_final = False  # cutting costs accuracy, and the interim of a dip is the final that a pause would get
+    stable_interims = True
+    final_grace_ms = 800
 
     def __init__(self) -> None:
         self._engine = Engine()

@@ -46,6 +46,9 @@ class OpenAiProvider:
     name = "openai"
     speech_ends = SpeechEnds.FINALIZE
     final_within_ms = 2_500
+    early_final = False  # what is cut in the middle of a sentence is recognized worse
+    stable_interims = False  # each is a transcription of its own
+    final_grace_ms = 1_500
 
     def __init__(self) -> None:
         self._client: TranscriptionClient | None = None

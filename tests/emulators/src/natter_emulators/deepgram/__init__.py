@@ -45,7 +45,7 @@ class Deepgram(Emulator):
         request_id = str(uuid.uuid4())
         try:
             options = ListenOptions.from_query(connection.request.query)
-            stream = Listen(options, request_id, self.new_stream(), self.sentences)
+            stream = Listen(options, request_id, self.new_stream(), self.sentences, part.script.finals_differ_every)
         except ValueError as error:
             await refuse_query(connection, request_id, str(error))
             return
@@ -59,7 +59,14 @@ class Deepgram(Emulator):
         request_id = str(uuid.uuid4())
         try:
             options = FluxOptions.from_query(connection.request.query)
-            stream = Flux(options, request_id, self.turn_quiet, self.new_stream(), self.sentences)
+            stream = Flux(
+                options,
+                request_id,
+                self.turn_quiet,
+                self.new_stream(),
+                self.sentences,
+                part.script.finals_differ_every,
+            )
         except ValueError as error:
             await refuse_query(connection, request_id, str(error))
             return

@@ -14,6 +14,7 @@ from typing import Any, Final
 from natter_emulators.deepgram.listen import BadQueryError, Message, number, within
 from natter_emulators.hearing import Hearing
 from natter_emulators.marks import HeardWord
+from natter_emulators.misheard import misheard
 from natter_emulators.punctuation import punctuate
 
 _UPDATE_EVERY_MS: Final = 250
@@ -87,6 +88,7 @@ class Flux:
     Attributes:
         heard: every word of the stream, in order.
         sentences: write sentences, as the service does; else words stay as they were heard.
+        finals_differ_every: as in `Script`; what an end of turn says, an eager one too, is final.
     """
 
     options: FluxOptions
@@ -94,6 +96,7 @@ class Flux:
     quiet: TurnQuiet = TurnQuiet()
     heard: list[HeardWord] = field(default_factory=list[HeardWord])
     sentences: bool = False
+    finals_differ_every: int = 0
 
     def __post_init__(self) -> None:
         self._hearing = Hearing(self.options.rate_hz)
@@ -108,6 +111,11 @@ class Flux:
     def mid_word(self) -> bool:
         """A word is being heard right now."""
         return self._hearing.speaking
+
+    @property
+    def since_word_ms(self) -> float:
+        """Audio received since the end of the newest word."""
+        return self._hearing.since_word_ms
 
     def connected(self) -> Message:
         """The first message of a connection."""
@@ -159,6 +167,7 @@ class Flux:
 
     def _step(self, words: list[HeardWord]) -> Iterator[Message]:
         hearing = self._hearing
+        told_at = self._told_at
         if self._state is _Turn.AWAITING_END and (words or hearing.speaking):
             self._state = _Turn.ONGOING
             yield self._turn_info("TurnResumed", _ONGOING_CONFIDENCE)
@@ -168,7 +177,9 @@ class Flux:
                 self._state = _Turn.ONGOING
                 yield self._turn_info("StartOfTurn", _ONGOING_CONFIDENCE)
         yield from self._endings()
-        if hearing.samples - self._told_at >= hearing.span(_UPDATE_EVERY_MS):
+        # A new word is told at once, or it would trail the audio by up to the period of the updates.
+        untold = bool(words) and self._told_at == told_at
+        if untold or hearing.samples - self._told_at >= hearing.span(_UPDATE_EVERY_MS):
             yield self._turn_info("Update", _ONGOING_CONFIDENCE)
 
     def _endings(self) -> Iterator[Message]:
@@ -195,6 +206,8 @@ class Flux:
         hearing = self._hearing
         self._told_at = hearing.samples
         written = [word.text for word in self._turn_words]
+        if event in ("StartOfTurn", "Update"):
+            written = misheard(written, hearing.utterances, self.finals_differ_every)
         if self.sentences:
             ends = self._state is _Turn.AWAITING_END or event == "EndOfTurn"
             written = punctuate(written, begins=True, ends=ends)

@@ -13,12 +13,11 @@ from typing import Any, Final
 
 from natter_emulators.hearing import Hearing
 from natter_emulators.marks import HeardWord
+from natter_emulators.misheard import misheard
 from natter_emulators.punctuation import punctuate
 
 Message = dict[str, Any]
 
-# The service looks at interim results about four times a second.
-_INTERIM_EVERY_MS: Final = 250
 # The service's own speech detection does not see shorter gaps, whatever `endpointing` asks for.
 _SHORTEST_PAUSE_MS: Final = 150
 # A final comes at the latest after this much speech, and an empty one after this much silence.
@@ -110,12 +109,14 @@ class Listen:
     Attributes:
         heard: every word of the stream, in order.
         sentences: where punctuation was asked for, write sentences; else words stay as they were heard.
+        finals_differ_every: as in `Script`.
     """
 
     options: ListenOptions
     request_id: str
     heard: list[HeardWord] = field(default_factory=list[HeardWord])
     sentences: bool = False
+    finals_differ_every: int = 0
 
     def __post_init__(self) -> None:
         self._hearing = Hearing(self.options.rate_hz)
@@ -123,7 +124,6 @@ class Listen:
         self._segment: list[HeardWord] = []
         self._segment_start = 0
         self._told_words = 0
-        self._interim_at = 0
         self._in_utterance = False
         self._utterance_end_due = False
         self._begins_sentence = True
@@ -132,6 +132,11 @@ class Listen:
     def mid_word(self) -> bool:
         """A word is being heard right now."""
         return self._hearing.speaking
+
+    @property
+    def since_word_ms(self) -> float:
+        """Audio received since the end of the newest word."""
+        return self._hearing.since_word_ms
 
     def feed(self, pcm: bytes) -> Iterator[Message]:
         """The next audio; yields what the service has to say about it."""
@@ -178,11 +183,11 @@ class Listen:
             self._take(words)
             self._utterance_end_due = True
         yield from self._finals(words)
-        since_interim = hearing.samples - self._interim_at
-        news = len(self._segment) > self._told_words
-        if self.options.interim_results and news and since_interim >= hearing.span(_INTERIM_EVERY_MS):
+        # Each new word at once, so that what is told never trails the audio by more than it is said to. A service that
+        # looks at its audio at fixed times would tell the last word late, by up to its period; real ones hurry when the
+        # speech ends. Words come three or four times a second, which is about how often interims come.
+        if self.options.interim_results and len(self._segment) > self._told_words:
             self._told_words = len(self._segment)
-            self._interim_at = hearing.samples
             yield self._results(is_final=False)
         if self._utterance_end_due and hearing.quiet_ms >= (self.options.utterance_end_ms or 1 << 30):
             self._utterance_end_due = False
@@ -225,17 +230,20 @@ class Listen:
     def _results(self, *, is_final: bool, speech_final: bool = False, from_finalize: bool = False) -> Message:
         hearing = self._hearing
         written = [word.text for word in self._segment]
+        if not is_final:
+            written = misheard(written, hearing.utterances, self.finals_differ_every)
+        bare = written
         if self.options.punctuate and self.sentences:
             written = punctuate(written, begins=self._begins_sentence, ends=speech_final)
         words: list[Message] = [
             {
-                "word": word.text,
+                "word": as_heard,
                 "start": hearing.seconds(word.from_sample),
                 "end": hearing.seconds(word.to_sample),
                 "confidence": _CONFIDENCE,
                 **({"punctuated_word": as_written} if self.options.punctuate else {}),
             }
-            for word, as_written in zip(self._segment, written, strict=True)
+            for word, as_heard, as_written in zip(self._segment, bare, written, strict=True)
         ]
         alternative: Message = {
             "transcript": " ".join(written),

@@ -26,7 +26,7 @@ async def serve_listen(connection: Connection, listen: Listen, part: Part, delay
     """One stream of `/v1/listen`, until either side closes it."""
 
     async def work(outbox: Outbox) -> None:
-        teller = Teller(connection, outbox, listen, part, delays, is_final=_is_final)
+        teller = Teller(connection, outbox, listen, part, delays, is_final=_is_final, is_interim=_is_interim)
         teller.tell([])
         while (data := await _next(connection, idle_s)) is not None:
             if data and isinstance(data, bytes):
@@ -52,7 +52,7 @@ async def serve_flux(connection: Connection, flux: Flux, part: Part, delays: Del
 
     async def work(outbox: Outbox) -> None:
         outbox.put(json.dumps(flux.connected()))
-        teller = Teller(connection, outbox, flux, part, delays, is_final=_is_final)
+        teller = Teller(connection, outbox, flux, part, delays, is_final=_is_final, is_interim=_is_interim)
         teller.tell([])
         while (data := await _next(connection, idle_s)) is not None:
             if data and isinstance(data, bytes):
@@ -95,6 +95,12 @@ async def _close(
 
 def _is_final(message: Message) -> bool:
     return bool(message.get("is_final")) or message.get("event") == "EndOfTurn"
+
+
+def _is_interim(message: Message) -> bool:
+    if message.get("type") == "Results":
+        return not message["is_final"]
+    return message.get("event") in ("StartOfTurn", "Update")
 
 
 def _object(data: str | bytes) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from natter_emulators.deepgram.listen import BadQueryError, number, within
@@ -60,6 +61,8 @@ class _Job:
     generation: int
     text: str = ""
     message: str | None = None
+    asked_s: float = field(default_factory=time.monotonic)
+    """By the clock of asyncio's loops."""
 
 
 class SpeakConnection:
@@ -181,7 +184,8 @@ class SpeakConnection:
             if job.message is not None:
                 await self._connection.send(job.message)
                 continue
-            async with aclosing(self._voice.pieces(self._voice.speech(job.text, speed=self._options.speed))) as pieces:
+            speech = self._voice.speech(job.text, speed=self._options.speed)
+            async with aclosing(self._voice.pieces(speech, job.asked_s)) as pieces:
                 async for piece in pieces:
                     if job.generation != self._generation:
                         break

@@ -73,8 +73,8 @@ class _EndedError(Exception):
 class _SpeechContext:
     settings: ContextSettings
     buffer: TextBuffer
-    texts: asyncio.Queue[str | None]
-    """Texts to speak, empty ones just to keep it alive; None at the end."""
+    texts: asyncio.Queue[tuple[str, float] | None]
+    """Texts to speak, empty ones just to keep it alive, each with the loop's time at which it came; None at the end."""
 
 
 class MultiContextConnection:
@@ -173,7 +173,7 @@ class MultiContextConnection:
         text = context.buffer.add(str(message.get("text") or ""), flush=bool(message.get("flush")))
         # Nothing to speak still keeps the context alive.
         if text or context.texts.empty():
-            context.texts.put_nowait(text)
+            context.texts.put_nowait((text, asyncio.get_running_loop().time()))
 
     def _close_context(self, context_id: str) -> None:
         """What was flushed is still spoken, what waits for a flush is not. The name is free for another context."""
@@ -186,13 +186,14 @@ class MultiContextConnection:
         while True:
             try:
                 async with asyncio.timeout(timeout_s):
-                    text = await context.texts.get()
+                    asked = await context.texts.get()
             except TimeoutError:
-                text = None
-            if text is None or self._voice.stalled:
+                asked = None
+            if asked is None or self._voice.stalled:
                 break
+            text, asked_s = asked
             if text:
-                await self._say(context_id, context, text)
+                await self._say(context_id, context, text, asked_s)
         if self._voice.stalled:
             return
         await self._connection.send_json({"isFinal": True, "contextId": context_id})
@@ -200,10 +201,10 @@ class MultiContextConnection:
         if self._open.get(context_id) is context:
             del self._open[context_id]
 
-    async def _say(self, context_id: str, context: _SpeechContext, text: str) -> None:
+    async def _say(self, context_id: str, context: _SpeechContext, text: str, asked_s: float) -> None:
         speech = self._voice.speech(text, speed=context.settings.speed)
         chars = timed_chars(text, speech)
-        async with aclosing(self._voice.pieces(speech)) as pieces:
+        async with aclosing(self._voice.pieces(speech, asked_s)) as pieces:
             async for piece in pieces:
                 times = alignment(chars, piece.from_sample, piece.to_sample, speech.rate_hz)
                 await self._connection.send_json(

@@ -74,7 +74,8 @@ class Gladia(Emulator):
             return
         session_id = str(uuid.uuid4())
         try:
-            live = Live(LiveOptions.from_body(body), session_id, self.new_stream(), self.sentences)
+            options, differ = LiveOptions.from_body(body), part.script.finals_differ_every
+            live = Live(options, session_id, self.new_stream(), self.sentences, differ)
         except InvalidParametersError as error:
             await _refuse(exchange, Fault.BAD_REQUEST, problems=error.problems)
             return
@@ -103,7 +104,9 @@ class Gladia(Emulator):
             return
 
         async def work(outbox: Outbox) -> None:
-            teller = Teller(connection, outbox, session.live, part, self.delays, is_final=_is_final)
+            teller = Teller(
+                connection, outbox, session.live, part, self.delays, is_final=_is_final, is_interim=_is_interim
+            )
             await self._listen(connection, outbox, session, teller)
 
         await with_outbox(connection, work, "gladia live")
@@ -135,6 +138,10 @@ class Gladia(Emulator):
 
 def _is_final(message: Message) -> bool:
     return message["type"] == "transcript" and message["data"]["is_final"]
+
+
+def _is_interim(message: Message) -> bool:
+    return message["type"] == "transcript" and not message["data"]["is_final"]
 
 
 def _object(data: str | bytes) -> dict[str, Any]:

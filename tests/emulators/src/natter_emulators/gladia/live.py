@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from natter_emulators.hearing import BYTES_PER_SAMPLE, Hearing
 from natter_emulators.marks import HeardWord
+from natter_emulators.misheard import misheard
 from natter_emulators.punctuation import punctuate
 
 Message = dict[str, Any]
 
 CREATED_AT: Final = "2026-01-01T00:00:00.000Z"
-_PARTIAL_EVERY_MS: Final = 250
 # The service's own speech detection does not see shorter gaps, whatever `endpointing` asks for.
 _SHORTEST_PAUSE_MS: Final = 150
 _CONFIDENCE: Final = 0.98
@@ -104,12 +104,14 @@ class Live:
     Attributes:
         heard: every word of the session, in order.
         sentences: write sentences, as the service does; else words stay as they were heard.
+        finals_differ_every: as in `Script`.
     """
 
     options: LiveOptions
     session_id: str
     heard: list[HeardWord] = field(default_factory=list[HeardWord])
     sentences: bool = False
+    finals_differ_every: int = 0
 
     def __post_init__(self) -> None:
         self._hearing = Hearing(self.options.rate_hz)
@@ -117,13 +119,17 @@ class Live:
         self._finals: list[Message] = []
         self._in_speech = False
         self._told_words = 0
-        self._told_at = 0
         self._bytes = 0
 
     @property
     def mid_word(self) -> bool:
         """A word is being heard right now."""
         return self._hearing.speaking
+
+    @property
+    def since_word_ms(self) -> float:
+        """Audio received since the end of the newest word."""
+        return self._hearing.since_word_ms
 
     @property
     def began(self) -> bool:
@@ -193,13 +199,9 @@ class Live:
             yield from self._end_utterance()
         elif words and hearing.samples - self._utterance[0].from_sample >= longest:
             yield from self._end_utterance()
-        elif (
-            self.options.wants("partial_transcripts")
-            and len(self._utterance) > self._told_words
-            and hearing.samples - self._told_at >= hearing.span(_PARTIAL_EVERY_MS)
-        ):
+        elif self.options.wants("partial_transcripts") and len(self._utterance) > self._told_words:
+            # Each new word at once: told at fixed times, the last one would trail the audio by up to the period.
             self._told_words = len(self._utterance)
-            self._told_at = hearing.samples
             yield self._transcript(is_final=False)
 
     def _speech_event(self, kind: str) -> Iterator[Message]:
@@ -220,6 +222,8 @@ class Live:
         words = self._utterance
         seconds = self._hearing.seconds
         written = [word.text for word in words]
+        if not is_final:
+            written = misheard(written, self._hearing.utterances, self.finals_differ_every)
         if self.sentences:
             written = punctuate(written, begins=True, ends=is_final)
         utterance = {
