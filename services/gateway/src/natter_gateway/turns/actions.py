@@ -63,13 +63,21 @@ class ShowUserText:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechEnd:
+    """Where a spoken turn ended, and when that was known."""
+
+    sample: int
+    silence_met_at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class CommitUser:
     """A user message enters the context."""
 
     turn: int
     text: str
-    silence_met_at_ms: float | None
-    """When the silence rule was met; None for typed text."""
+    ended: SpeechEnd | None
+    """None where that is not known: of typed text, and where the recognizer said it first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,7 @@ class TurnMachine:
         quiet_since_ms = now_ms - _span_ms(event.sample, event.through_sample)
         match self._caller:
             case Talking() as talking:
-                self._caller = self._pausing(talking, event.sample, quiet_since_ms, firm=False)
+                self._caller = self._pausing(talking, event.sample, quiet_since_ms, None)
             case Interjecting() as sound:
                 self._caller = replace(sound, dip=Dip(event.sample, quiet_since_ms))
             case _:
@@ -233,7 +233,7 @@ class TurnMachine:
 
     def _on_went_on(self, now_ms: float) -> None:
         match self._caller:
-            case Pausing(firm=False) as dip:
+            case Pausing(firm_at_ms=None) as dip:
                 self._caller = Talking(dip.speech_sample, dip.speech_since_ms)
             case Interjecting(dip=Dip() as dip) as sound:
                 quiet_ms = max(0.0, now_ms - dip.since_ms)
@@ -243,16 +243,17 @@ class TurnMachine:
 
     def _on_paused(self, event: ev.Paused, now_ms: float) -> None:
         quiet_since_ms = now_ms - _span_ms(event.sample, event.through_sample)
-        if event.probability and self._estimate.sample != event.sample:
+        if event.probability:
             self._estimate = ev.Estimated(event.sample, event.probability)
         match self._caller:
             case Talking() as talking:
-                self._pause(self._pausing(talking, event.sample, quiet_since_ms, firm=True), event.through_sample)
-            case Pausing(firm=False) as dip if dip.sample == event.sample:
-                self._pause(replace(dip, firm=True), event.through_sample)
-            case Pausing(firm=False) as dip:
+                self._pause(self._pausing(talking, event.sample, quiet_since_ms, now_ms), event.through_sample)
+            case Pausing(firm_at_ms=None) as dip if dip.sample == event.sample:
+                probability = event.probability or dip.probability
+                self._pause(replace(dip, firm_at_ms=now_ms, probability=probability), event.through_sample)
+            case Pausing(firm_at_ms=None) as dip:
                 talking = Talking(dip.speech_sample, dip.speech_since_ms)
-                self._pause(self._pausing(talking, event.sample, quiet_since_ms, firm=True), event.through_sample)
+                self._pause(self._pausing(talking, event.sample, quiet_since_ms, now_ms), event.through_sample)
             case Interjecting() as sound:
                 self._weigh(sound, event.sample, event.through_sample, quiet_since_ms)
             case _:
@@ -265,7 +266,7 @@ class TurnMachine:
                 # Nobody is interrupted by it, and it may be a word: a "no", or the last one of a sentence with a pause.
                 opened = isinstance(before, Pausing) and before.opened
                 talking = Talking(stirring.sample, quiet_since_ms)
-                sound = self._pausing(talking, event.sample, quiet_since_ms, firm=True)
+                sound = self._pausing(talking, event.sample, quiet_since_ms, now_ms)
                 if isinstance(before, Pausing) and opened:
                     sound = replace(sound, before_sound=before.before_sound or before)
                 self._pause(replace(sound, opened=opened), event.through_sample)
@@ -274,9 +275,9 @@ class TurnMachine:
             case _:
                 pass
 
-    def _pausing(self, talking: Talking, sample: int, quiet_since_ms: float, *, firm: bool) -> Pausing:
+    def _pausing(self, talking: Talking, sample: int, quiet_since_ms: float, firm_at_ms: float | None) -> Pausing:
         probability = self._estimate.probability if self._estimate.sample == sample else 0.0
-        return Pausing(sample, talking.sample, talking.since_ms, quiet_since_ms, firm, probability)
+        return Pausing(sample, talking.sample, talking.since_ms, quiet_since_ms, firm_at_ms, probability)
 
     def _pause(self, pausing: Pausing, through_sample: int) -> None:
         """Quiet for long enough to have recognition close what was before, if it is not at it."""
@@ -502,7 +503,7 @@ class TurnMachine:
             self._actions.append(act.UserStarted(said.turn))
             self._bot.take_back()
             self._actions.append(act.ReopenUser(said.turn))
-            self._words.finals = [*said.words, *mine]
+            self._words.reopen(said.words, said.owed_id, len(said.before))
             self._said = None
         else:
             self._new_turn()
@@ -514,11 +515,11 @@ class TurnMachine:
         talking = Talking(sound.sample, sound.since_ms)
         match sound:
             case Interjecting(dip=Dip() as dip):
-                self._caller = self._pausing(talking, dip.sample, dip.since_ms, firm=False)
+                self._caller = self._pausing(talking, dip.sample, dip.since_ms, None)
             case Interjecting():
                 self._caller = talking
             case Weighing():
-                pausing = self._pausing(talking, sound.end_sample, sound.quiet_since_ms, firm=True)
+                pausing = self._pausing(talking, sound.end_sample, sound.quiet_since_ms, sound.quiet_since_ms)
                 self._caller = replace(pausing, finalize_id=sound.finalize_id, closed=closed)
         self._actions.append(act.PublishState())
 
@@ -534,16 +535,18 @@ class TurnMachine:
         if self.living is not None:
             return
         match self._caller:
-            case Interjecting() as sound:
+            case Interjecting(confirmed=False) as sound:
                 self._caller = Stirring(sound.sample, Quiet())
-                if sound.confirmed:
-                    self._open_turn()
-                    self._talk(sound.sample, sound.since_ms)
-                if sound.dip is not None:
-                    self._on_dipped(ev.Dipped(sound.dip.sample, sound.dip.sample), now_ms)
+            case Interjecting(dip=dip) as sound:
+                self._open_turn()
+                self._talk(sound.sample, sound.since_ms)
+                if dip is not None:
+                    talking = Talking(sound.sample, sound.since_ms)
+                    self._caller = self._pausing(talking, dip.sample, dip.since_ms, None)
+                    self._check_deadlines(now_ms)
             case Weighing() as sound:
                 talking = Talking(sound.sample, sound.since_ms)
-                pausing = self._pausing(talking, sound.end_sample, sound.quiet_since_ms, firm=True)
+                pausing = self._pausing(talking, sound.end_sample, sound.quiet_since_ms, sound.quiet_since_ms)
                 self._caller = replace(pausing, finalize_id=sound.finalize_id, opened=False)
                 self._check_deadlines(now_ms)
             case _:
@@ -576,12 +579,14 @@ class TurnMachine:
         self._wordless = 0
         owed_id = pausing.finalize_id if pausing is not None and not pausing.closed else 0
         before = (*words.typed_ahead, *words.finals)
-        silence_met_ms = now_ms
-        if pausing is not None:
-            silence_met_ms = min(now_ms, pauses.silence_met_at_ms(pausing, words, self._settings))
+        ended = None if pausing is None else self._ended(pausing, now_ms)
         said = words.take()
         self._said = _Said(self._turn, tuple(said), before, owed_id)
-        self._commit(" ".join(said), Modality.VOICE, silence_met_ms, now_ms)
+        self._commit(" ".join(said), Modality.VOICE, ended, now_ms)
+
+    def _ended(self, pausing: Pausing, now_ms: float) -> act.SpeechEnd:
+        met_ms = max(pausing.firm_at_ms or 0.0, pauses.silence_met_at_ms(pausing, self._words, self._settings))
+        return act.SpeechEnd(pausing.sample, min(now_ms, met_ms))
 
     def _end_without_words(self, pausing: Pausing | None, now_ms: float) -> None:
         self._bot.drop_guess()
@@ -593,9 +598,9 @@ class TurnMachine:
             self._wordless = 0
             self._bot.say(self._turn, self._settings.not_understood, now_ms)
 
-    def _commit(self, text: str, modality: Modality, silence_met_at_ms: float | None, now_ms: float) -> None:
+    def _commit(self, text: str, modality: Modality, ended: act.SpeechEnd | None, now_ms: float) -> None:
         self._typed = None
-        self._actions.append(act.CommitUser(self._turn, text, silence_met_at_ms))
+        self._actions.append(act.CommitUser(self._turn, text, ended))
         self._bot.answer(self._turn, text, modality, now_ms)
 
     def _correct(self, said: _Said, event: ev.Recognised, now_ms: float) -> None:

@@ -39,8 +39,8 @@ class Pausing:
     """Where the speech began."""
     speech_since_ms: float
     quiet_since_ms: float
-    firm: bool
-    """The detector calls it a pause; before, it is a dip."""
+    firm_at_ms: float | None
+    """When the detector called it a pause; None: it is a dip still."""
     probability: float = 0.0
     """That the turn is complete."""
     finalize_id: int = 0
@@ -55,6 +55,11 @@ class Pausing:
     """When another recognizer was asked, which needs the time that its predecessor had."""
     asked_anew: int = 0
     """How often that was."""
+
+    @property
+    def firm(self) -> bool:
+        """It is a pause, and no dip any more."""
+        return self.firm_at_ms is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,12 @@
 """The words of the caller's turn as they come in: what is final, what may still change."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from natter_gateway.turns.ending import Ending, ending_of
 from natter_gateway.turns.events import Recognised
+
+_NOTHING_OWED: Final = (0, 0)
 
 
 class TurnWords:
@@ -15,6 +20,7 @@ class TurnWords:
         self._language = language
         self._through_sample = 0
         self._ending = ("", Ending.OPEN)
+        self._owed = _NOTHING_OWED
 
     @property
     def ending(self) -> Ending:
@@ -45,9 +51,24 @@ class TurnWords:
         if not event.final:
             self.interim = event.text
             return
+        if event.finalize_id and event.finalize_id == self._owed[0]:
+            if event.text:
+                self.finals[self._owed[1]] = event.text
+            self._owed = _NOTHING_OWED
+            return
         self.interim = ""
         if event.text:
             self.finals.append(event.text)
+
+    def reopen(self, words: Sequence[str], owed_id: int, owed_at: int) -> None:
+        """The turn was not over: its words come before these.
+
+        With `owed_id`, those from `owed_at` on were an interim, whose final is to come as the answer to that request.
+        """
+        if owed_id:
+            self._owed = (owed_id, owed_at)
+            words = [*words[:owed_at], " ".join(words[owed_at:])]
+        self.finals = [*words, *self.finals]
 
     def reach(self, sample: int) -> bool:
         """Whether recognition has heard everything before `sample`."""
@@ -63,3 +84,4 @@ class TurnWords:
     def clear(self) -> None:
         """What was said was nothing."""
         self.finals, self.interim = [], ""
+        self._owed = _NOTHING_OWED

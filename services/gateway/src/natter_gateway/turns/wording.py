@@ -25,17 +25,13 @@ _BACKCHANNEL_PHRASES: Final = frozenset(
         ("thank", "you"),
     }
 )
-_SMALL: Final = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-_TENS: Final = {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
-}
+_UP_TO_NINETEEN: Final = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS_FROM_TWENTY: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SMALL: Final = {word: value for value, word in enumerate(_UP_TO_NINETEEN)}
+_TENS: Final = {word: 10 * value for value, word in enumerate(_TENS_FROM_TWENTY, start=2)}
 _MULTIPLES: Final = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
 
 
