@@ -2,7 +2,7 @@
 # Nothing but Python 3.11, Node 20 and make has to be there: uv and all packages are brought into this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup python web test lint format proto bench clean
+.PHONY: help up setup python web test lint format proto bench bench-latency clean
 
 BIN := .venv/bin
 PACKAGES := $(wildcard pyproject.toml proto/pyproject.toml bench/pyproject.toml services/*/pyproject.toml \
@@ -16,7 +16,7 @@ WEB_PAGE := web/dist/index.html
 help: ## show this
 	@echo "Natter: real-time voice AI. To talk to it: make up"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 up: setup ## run everything on this machine until Ctrl-C, and print the address to open
 	@exec $(BIN)/natter-local
@@ -42,6 +42,9 @@ proto: python ## generate the code of proto/natter/v1
 
 bench: setup ## measure a call on the built-in models
 	@exec $(BIN)/natter-bench run
+
+bench-latency: setup ## measure how fast it answers, on emulated services
+	@exec $(BIN)/natter-bench latency
 
 clean: ## remove what was built or brought here
 	rm -rf .venv .venv-tools var web/node_modules web/dist .pytest_cache .ruff_cache .hypothesis

@@ -18,15 +18,21 @@ from natter_bench.call import CallOptions, run_call
 from natter_bench.caller import Network
 from natter_bench.cost import CostOptions, cost_text, run_cost
 from natter_bench.errors import CallError
+from natter_bench.latency import LatencyOptions, latency_json, run_latency
+from natter_bench.latency_text import latency_text
 from natter_bench.leak import leak_text, run_leak
 from natter_bench.load import LoadOptions, load_text, run_load
 from natter_bench.loss import LosePackets, Loss, NoLoss, RandomLoss
 from natter_bench.loss_comparison import DEFAULT_PACKET, LossOptions, compare_losses, loss_text
 from natter_bench.opus import OpusError
 from natter_bench.own_system import run_on_own_system
+from natter_bench.pipecat_system import install_pipecat
 from natter_bench.report import call_text
 from natter_bench.resources import nats_of, read_services
 from natter_bench.speech import SpeechError
+from natter_bench.talk.cases import KINDS, Kind
+from natter_bench.talk.run import TalkOptions, run_talk
+from natter_bench.talk.table import talk_json, talk_text
 from natter_bench.tap import DEFAULT_REALM
 from natter_bench.turns import TurnsOptions, run_turns, turns_text
 
@@ -130,6 +136,17 @@ def _cost(parsed: argparse.Namespace) -> None:
         sys.stdout.write(cost_text(report))
 
 
+def _latency(parsed: argparse.Namespace) -> None:
+    if parsed.install_pipecat:
+        install_pipecat(sys.stderr.write)
+    options = LatencyOptions(parsed.utterances, parsed.barge_ins, parsed.only)
+    report = _run(run_latency(options, sys.stderr.write))
+    if parsed.json:
+        _print_json(latency_json(report))
+    else:
+        sys.stdout.write(latency_text(report, verbose=parsed.verbose))
+
+
 def _leak(parsed: argparse.Namespace) -> int:
     report = asyncio.run(run_leak(parsed.sessions))
     sys.stdout.write(leak_text(report))
@@ -154,14 +171,25 @@ def _many_turns(parsed: argparse.Namespace) -> int:
     return 1 if report.grew or report.too_many_missed else 0
 
 
+def _talk(parsed: argparse.Namespace) -> None:
+    options = TalkOptions(kinds=parsed.kind, case=parsed.case, keep=parsed.keep)
+    report = _run(run_talk(options, say=sys.stderr.write))
+    if parsed.json:
+        _print_json(talk_json(report.judged, report.figures, report.skipped))
+    else:
+        sys.stdout.write(talk_text(report.judged, report.figures, report.skipped))
+
+
 _COMMANDS: Final = {
     "run": _bench,
     "call": _call,
     "loss": _loss,
     "load": _load,
     "cost": _cost,
+    "latency": _latency,
     "leak": _leak,
     "turns": _many_turns,
+    "talk": _talk,
 }
 
 
@@ -272,6 +300,23 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument("--services-file", type=Path, metavar="FILE", help="write pids and addresses here meanwhile")
     cost.add_argument("--json", action="store_true", help="print everything as JSON")
 
+    latency = commands.add_parser(
+        "latency",
+        help="how fast it answers on emulated services, and beside Pipecat",
+        description="Starts emulated services with set delays, broker and services, talks, interrupts, and prints how "
+        "long it took to answer and to fall silent. Where Pipecat is installed, it is called the same way afterwards.",
+    )
+    latency.add_argument("--utterances", type=_positive_int, default=24, metavar="N", help="default %(default)s")
+    latency.add_argument(
+        "--barge-ins", type=_count, default=8, metavar="N", help="replies to interrupt (default %(default)s)"
+    )
+    latency.add_argument("--only", choices=["natter", "pipecat"], help="call one of the two")
+    latency.add_argument(
+        "--install-pipecat", action="store_true", help="bring Pipecat first, if it is not there, into a venv of its own"
+    )
+    latency.add_argument("--verbose", action="store_true", help="print every turn, too")
+    latency.add_argument("--json", action="store_true", help="print everything as JSON")
+
     leak = commands.add_parser(
         "leak",
         help="what sessions leave behind, without models",
@@ -302,6 +347,17 @@ def _parser() -> argparse.ArgumentParser:
     turns.add_argument("--llm", default="openai", metavar="PROVIDER", help="default %(default)s")
     turns.add_argument("--tts", default="elevenlabs", metavar="PROVIDER", help="default %(default)s")
     turns.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    talk = commands.add_parser(
+        "talk",
+        help="does it take its turn, and give way: a set of recorded cases",
+        description="Starts the services with the built-in models and plays cases to them: questions, pauses inside a "
+        "sentence, small sounds, interruptions, echo. Prints a line a case, and the sums with their targets.",
+    )
+    talk.add_argument("--kind", type=_kinds, metavar="A,B..", help="kinds of cases, of A to E (default: all)")
+    talk.add_argument("--case", metavar="NAME", help="one case, or those whose names begin so")
+    talk.add_argument("--keep", type=Path, metavar="FOLDER", help="write what was sent and heard of each case here")
+    talk.add_argument("--json", action="store_true", help="print everything as JSON")
     return parser
 
 
@@ -346,6 +402,13 @@ def _seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=1, metavar="S", help="the same seed loses the same packets (default 1)"
     )
+
+
+def _kinds(text: str) -> frozenset[Kind]:
+    wanted = {one.strip().upper() for one in text.split(",")}
+    if not wanted <= set(KINDS):
+        raise argparse.ArgumentTypeError(f"kinds are {', '.join(KINDS)}")
+    return frozenset(kind for kind in KINDS if kind in wanted)
 
 
 def _count(text: str) -> int:

@@ -10,7 +10,7 @@ from natter_bench.conversation import Exchange
 from natter_bench.measure import Gap, Hole, Interruption, as_heard, gaps, holes, interruption, p50, p95, turn
 from natter_bench.recording import ReceivedFrame
 from natter_bench.resources import Cost
-from natter_bench.tap import VoiceTap
+from natter_bench.tap import MadeSegment, VoiceTap
 from natter_bench.transcript import Latency, bot_text, latencies, user_text
 
 
@@ -136,9 +136,15 @@ def turn_report(
 
 
 def _voice_report(tap: VoiceTap, frames: Sequence[ReceivedFrame], *, after_s: float, before_s: float) -> VoiceReport:
-    made = tap.segments(after_s=after_s, before_s=before_s)
+    made = _played(tap.segments(after_s=after_s, before_s=before_s))
     heard = holes([segment.pcm for segment in made], as_heard(frames, after_s=after_s, before_s=before_s))
     return VoiceReport(len(made), heard.holes, len(heard.unheard), len(heard.cut))
+
+
+def _played(made: Sequence[MadeSegment]) -> list[MadeSegment]:
+    """Of each turn its newest attempt: guesses that were dropped before are not heard, and may say the same."""
+    newest = {one.turn: one.attempt for one in made}
+    return [one for one in made if one.attempt == newest[one.turn]]
 
 
 def summary(values: Sequence[float]) -> Summary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from natter_bench.recording import Message, Recording
@@ -17,6 +17,8 @@ class Latency:
     total_ms: float
     contributions: dict[str, float]
     """Milliseconds by name, in the order of the pipeline: endpointing, transcription, model, text, voice, playout."""
+    hidden_ms: dict[str, float] = field(default_factory=dict[str, float])
+    """What a stage took beyond that, by its name, where the gateway knows it."""
 
 
 def user_text(recording: Recording, *, after_s: float = float("-inf"), before_s: float = float("inf")) -> str:
@@ -54,13 +56,17 @@ def latency_of(data: Any) -> Latency | None:
     if not isinstance(total, int | float):
         return None
     contributions: dict[str, float] = {}
+    hidden: dict[str, float] = {}
     parts: Any = latency.get("contributions")
     for part in cast("list[Any]", parts) if isinstance(parts, list) else []:
         name, ms = _dict(part).get("name"), _dict(part).get("ms")
         if isinstance(name, str) and isinstance(ms, int | float):
             contributions[name] = float(ms)
+            hidden_ms = _dict(part).get("hidden_ms")
+            if isinstance(hidden_ms, int | float):
+                hidden[name] = float(hidden_ms)
     number = natter.get("turn")
-    return Latency(number if isinstance(number, int) else 0, float(total), contributions)
+    return Latency(number if isinstance(number, int) else 0, float(total), contributions, hidden)
 
 
 def _data(recording: Recording, kind: str, after_s: float, before_s: float) -> Iterator[dict[str, Any]]:

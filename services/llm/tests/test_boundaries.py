@@ -2,7 +2,7 @@
 
 import pytest
 
-from natter_llm.boundaries import clause_end, forced_end, sentence_end
+from natter_llm.boundaries import clause_end, forced_end, last_clause_end, sentence_end
 
 
 def sentences(text: str) -> list[str]:
@@ -46,20 +46,22 @@ def test_a_dot_at_the_end_of_what_came_so_far_decides_nothing() -> None:
 
 def test_a_clause_needs_a_few_letters() -> None:
     text = "Well, I think so, but who knows"
-    end = clause_end(text, 0, 10, 40)
+    end = clause_end(text, 0, 10)
     assert end is not None
     assert text[:end] == "Well, I think so, "
 
 
-def test_a_long_clause_ends_before_a_conjunction() -> None:
-    text = "The sky over the city looks so very blue today because sunlight is scattered"
-    end = clause_end(text, 0, 10, 40)
+def test_the_last_clause_takes_those_before_it_along() -> None:
+    text = "Well, I think so, but who"
+    end = last_clause_end(text, 3)
     assert end is not None
-    assert text[:end] == "The sky over the city looks so very blue today "
+    assert text[:end] == "Well, I think so, "
+    assert last_clause_end("Well, ", 3) is None
+    assert last_clause_end("No, it", 3) is None
 
 
 def test_numbers_and_times_are_no_clauses() -> None:
-    assert clause_end("It is 1,250 at 5:30 by now you see", 0, 2, 400) is None
+    assert clause_end("It is 1,250 at 5:30 by now you see", 0, 2) is None
 
 
 def test_a_forced_end_prefers_clause_then_word() -> None:

@@ -66,3 +66,23 @@ async def test_a_prompt_over_the_window_is_shortened_not_refused(local_model: Lo
 async def test_without_its_model_it_says_so(listen) -> None:
     with pytest.raises(LlmError, match="not loaded"):
         await listen(LocalProvider(), request("a", "Hello?"))
+
+
+async def test_attempts_in_quick_succession_find_room_and_their_prompt(local_model: LocalProvider, listen) -> None:
+    for ask in ("What is", "What is the capital", "What is the capital of"):
+        async with aclosing(local_model.generate(request("quick", ask))) as events:
+            await asyncio.wait([waiting := asyncio.ensure_future(anext(events))], timeout=0.01)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+    end = (await listen(local_model, request("quick", "What is the capital of France?", max_tokens=4))).end
+    assert end.usage.completion_tokens > 0
+
+
+async def test_when_old_messages_go_the_rest_is_not_read_again(local_model: LocalProvider, listen) -> None:
+    texts = [f"Number {n}: {'the quick brown fox jumps over the lazy dog. ' * 2}" for n in range(1, 9)]
+    reads: list[int] = []
+    for count in range(1, len(texts) + 1):
+        usage = (await listen(local_model, request("long", *texts[:count], max_tokens=2))).end.usage
+        reads.append(usage.prompt_tokens - usage.cached_tokens)
+    # The window is full from the sixth on.
+    assert max(reads[1:]) < 2 * min(reads[1:])

@@ -1,10 +1,14 @@
 """Segments: what they join to, and where they end."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natter_llm.segmenter import LIMIT_CHARS, Segment, Segmenter
+from natter_llm.segmenter import LIMIT_CHARS, FirstSegment, Segment, Segmenter
+
+FIRSTS: list[FirstSegment] = ["phrase", "clause", "sentence"]
 
 TEXTS = st.one_of(
     st.text(max_size=400),
@@ -14,6 +18,8 @@ TEXTS = st.one_of(
             [
                 "Hello there,",
                 "how are you?",
+                "I think that the",
+                "of it",
                 "Dr.",
                 "Smith",
                 "3.5",
@@ -30,19 +36,30 @@ TEXTS = st.one_of(
 )
 
 
-def segments_of(deltas: list[str], kept: int = 0) -> list[Segment]:
-    segmenter = Segmenter(kept)
-    made = [segment for delta in deltas for segment in segmenter.feed(delta)]
+def segments_of(
+    deltas: list[str], kept: int = 0, first: FirstSegment = "phrase", interval_s: float = 0.0
+) -> list[Segment]:
+    """Of deltas that come one ``interval_s`` after the other."""
+    segmenter = Segmenter(kept, first)
+    made = [segment for n, delta in enumerate(deltas) for segment in segmenter.feed(delta, n * interval_s)]
     made += segmenter.finish()
     assert segmenter.segments == kept + len(made)
     return made
 
 
-@given(TEXTS, st.data())
-def test_texts_join_to_what_went_in_and_none_is_silent(text: str, data: st.DataObject) -> None:
+def texts_of(text: str, first: FirstSegment = "phrase", tokens_per_s: float = 60.0) -> list[str]:
+    """Segments of a text that comes word by word."""
+    words = re.findall(r"\s*\S+|\s+$", text)
+    return [segment.text for segment in segments_of(words, first=first, interval_s=1 / tokens_per_s)]
+
+
+@given(TEXTS, st.data(), st.sampled_from(FIRSTS), st.sampled_from([0.0, 0.02, 0.5]))
+def test_texts_join_to_what_went_in_and_none_is_silent(
+    text: str, data: st.DataObject, first: FirstSegment, interval_s: float
+) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=20)))
     deltas = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    segments = segments_of(deltas)
+    segments = segments_of(deltas, first=first, interval_s=interval_s)
     assert "".join(segment.text for segment in segments) == text
     assert [segment.number for segment in segments] == list(range(1, len(segments) + 1))
     if any(c.isalnum() for c in text):
@@ -68,13 +85,13 @@ def test_no_segment_is_much_longer_than_the_limit(words: list[str]) -> None:
     [
         (
             "Well, hello there my friend, how are you? I am fine. Thanks.",
-            ["Well, hello there my friend, ", "how are you? ", "I am fine. ", "Thanks."],
+            ["Well, ", "hello there my friend, how are you? ", "I am fine. ", "Thanks."],
         ),
         ("Sure. I can do that, and more. Ok?", ["Sure. ", "I can do that, and more. ", "Ok?"]),
         ("Have fun! 😀 Bye.", ["Have fun! 😀 ", "Bye."]),
         ("Have fun! 😀", ["Have fun! 😀"]),
         ("List:\n- one\n- two", ["List:\n", "- one\n", "- two"]),
-        ("He said: “Go.” She went.", ["He said: “Go.” ", "She went."]),
+        ("He said: “Go.” She went.", ["He said: ", "“Go.” ", "She went."]),
         ("Dr. Smith costs 3.5 dollars.", ["Dr. Smith costs 3.5 dollars."]),
         ("😀", ["😀"]),
         ("", []),
@@ -86,17 +103,15 @@ def test_segments(text: str, expected: list[str]) -> None:
 
 def test_the_first_segment_leaves_as_soon_as_the_next_word_begins() -> None:
     segmenter = Segmenter()
-    assert segmenter.feed("Hello my friend,") == []
-    (first,) = segmenter.feed(" I")
+    assert segmenter.feed("Hello my friend,", 0.0) == []
+    (first,) = segmenter.feed(" I", 0.0)
     assert (first.number, first.text, first.spoken) == (1, "Hello my friend, ", "Hello my friend,")
 
 
 def test_a_known_border_sets_free_what_was_held() -> None:
     segmenter = Segmenter()
-    assert segmenter.feed("Sure. ") == []
-    assert [segment.text for segment in segmenter.border()] == ["Sure. "]
-    assert segmenter.border() == []
-    assert segmenter.feed(" ") == []
+    assert [segment.text for segment in segmenter.feed("Sure. ", 0.0, border=True)] == ["Sure. "]
+    assert segmenter.feed(" ", 0.0, border=True) == []
     assert segmenter.finish() == []
 
 
@@ -107,8 +122,35 @@ def test_going_on_behind_segments_that_are_kept() -> None:
 
 def test_half_a_sentence_behind_a_whole_one_is_left_out_when_a_limit_cut_it() -> None:
     cut = Segmenter()
-    made = cut.feed("Paris is the capital of France. It is famous because it actually")
+    made = cut.feed("Paris is the capital of France. It is famous because it actually", 0.0)
     assert [segment.text.strip() for segment in made + cut.finish(cut_off=True)] == ["Paris is the capital of France."]
     alone = Segmenter()
-    made = alone.feed("It is famous because it actually")
+    made = alone.feed("It is famous because it actually", 0.0)
     assert "".join(segment.text for segment in made + alone.finish(cut_off=True)) == "It is famous because it actually"
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "expected"),
+    [
+        ("The capital of France is Paris. Nice.", "phrase", ["The capital of France ", "is Paris. ", "Nice."]),
+        ("The capital of France is Paris. Nice.", "clause", ["The capital of France is Paris. ", "Nice."]),
+        ("Yes, of course. Bye.", "clause", ["Yes, ", "of course. ", "Bye."]),
+        ("Yes, of course. Bye.", "sentence", ["Yes, of course. ", "Bye."]),
+        ("I'm sorry to hear that. What now?", "phrase", ["I'm sorry to hear that. ", "What now?"]),
+        ("It starts on Monday at 3.30 with Dr. Smith.", "phrase", ["It starts on Monday ", "at 3.30 with Dr. Smith."]),
+    ],
+)
+def test_how_short_the_first_segment_may_be(text: str, first: FirstSegment, expected: list[str]) -> None:
+    assert texts_of(text, first) == expected
+
+
+SLOW = "Okay, the old house by the river was sold to a man from the city who wants to live there with all his dogs."
+
+
+def test_a_sentence_is_parted_only_as_often_as_the_voice_would_run_dry() -> None:
+    quick, slow = texts_of(SLOW, tokens_per_s=60.0), texts_of(SLOW, tokens_per_s=8.0)
+    assert "".join(quick) == "".join(slow) == SLOW
+    assert len(quick) == 3
+    assert len(slow) > 3
+    assert len(texts_of(SLOW, "clause", 8.0)) == 2
+    assert texts_of(SLOW, "sentence", 8.0) == [SLOW]

@@ -107,6 +107,49 @@ def test_a_pause_finds_its_final_ready() -> None:
     assert "reused" in bench.counts
 
 
+def test_a_dip_is_transcribed_after_60_ms_and_its_interim_keeps_up_with_the_quiet() -> None:
+    bench = Bench()
+    bench.take(bench.segmenter.speech(0, speaking=True))
+    bench.feed(loud(400) + quiet(60))
+    (dip,) = bench.jobs
+    assert (dip.kind, len(dip.pcm) // 32) == (JobKind.DIP, 460)
+    bench.feed(quiet(40))
+    bench.answer(dip.job, "No, wait.")
+    bench.feed(quiet(1_000))
+    told = bench.transcripts
+    # Answered after 100 ms: nothing was said meanwhile. Then every 40 ms, and not for ever.
+    assert [transcript.through_sample // MS for transcript in told] == [500, *range(540, 801, 40)]
+    assert {transcript.text for transcript in told} == {"No, wait."}
+    assert [transcript.revision for transcript in told] == list(range(1, len(told) + 1))
+    assert bench.jobs == [dip]
+
+
+def test_an_interim_that_was_overtaken_by_speech_says_how_far_it_heard() -> None:
+    bench = Bench()
+    bench.take(bench.segmenter.speech(0, speaking=True))
+    bench.feed(loud(400) + quiet(60) + loud(100))
+    bench.answer(bench.jobs[0].job, "No,")
+    assert [transcript.through_sample // MS for transcript in bench.transcripts] == [460]
+    bench.feed(quiet(40))
+    assert len(bench.transcripts) == 1
+
+
+def test_noise_in_the_quiet_is_no_speech_and_the_dip_is_the_final() -> None:
+    noise = np.random.default_rng(3).normal(0, 300, 3_000 * MS).astype("<i2")
+    voice = np.frombuffer(loud(1_000), "<i2")
+    sound = noise.copy()
+    sound[1_000 * MS : 2_000 * MS] += voice
+    bench = Bench()
+    bench.feed(sound[: 1_100 * MS].tobytes())
+    bench.take(bench.segmenter.speech(1_000 * MS, speaking=True))
+    bench.feed(sound[1_100 * MS : 2_200 * MS].tobytes(), answer_ms=50)
+    bench.take(bench.segmenter.speech(1_000 * MS, speaking=False))
+    bench.take(bench.segmenter.finalize(1, 2_100 * MS))
+    assert [job.kind for job in bench.jobs] == [JobKind.INTERIM, JobKind.INTERIM, JobKind.DIP]
+    assert len(bench.finals) == 1
+    assert "reused" in bench.counts
+
+
 def test_a_final_waits_for_the_interim_that_is_under_way_and_pushes_it() -> None:
     bench = Bench()
     bench.take(bench.segmenter.speech(0, speaking=True))

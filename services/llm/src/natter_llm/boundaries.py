@@ -14,7 +14,6 @@ _SENTENCE_END = re.compile(
     rf"(?P<mark>[.!?…]+)[{_CLOSERS}]*(?P<space>\s+)|[。！？]+[{_CLOSERS}]*\s*|(?P<line>\s*\n\s*)"
 )
 _CLAUSE_END = re.compile(rf"(?:[,;:][{_CLOSERS}]*|\s[—–-])(?P<space>\s+)|—(?=\w)")
-_CONJUNCTION = re.compile(r"\s+(?=(?:and|but|because|which|so|while|although|or|when)\s)", re.IGNORECASE)
 
 # Never the end of a sentence, whatever follows.
 _TITLES = frozenset(
@@ -72,21 +71,22 @@ def sentence_end(text: str, start: int = 0, *, final: bool = False) -> int | Non
     return None
 
 
-def clause_end(text: str, start: int, least_letters: int, soft_chars: int, *, final: bool = False) -> int | None:
-    """Index behind the first clause of ``text[start:]`` that has at least ``least_letters`` letters or digits.
-
-    After ``soft_chars`` characters without punctuation a conjunction ends a clause as well.
-    """
+def clause_end(text: str, start: int, least_letters: int, *, final: bool = False) -> int | None:
+    """Index behind the first clause of ``text[start:]`` that has at least ``least_letters`` letters or digits."""
     for match in _CLAUSE_END.finditer(text, start):
         end = match.end()
         if end == len(text) and not final:
             return None
         if count_letters(text[start : match.start()]) >= least_letters:
             return end
-    if len(text) - start > soft_chars:
-        for match in _CONJUNCTION.finditer(text, start):
-            if match.start() - start >= soft_chars and count_letters(text[start : match.start()]) >= least_letters:
-                return match.end()
+    return None
+
+
+def last_clause_end(text: str, least_letters: int) -> int | None:
+    """Index behind the last clause of ``text`` that something follows; the clauses before it go with it."""
+    ends = [match for match in _CLAUSE_END.finditer(text) if match.end() < len(text)]
+    if ends and count_letters(text[: ends[-1].start()]) >= least_letters:
+        return ends[-1].end()
     return None
 
 

@@ -14,6 +14,7 @@ _SUM_UP: Final = (
     "Sum up this phone call in a few plain sentences for the assistant that goes on with it: who the caller is, what "
     "they want, what was agreed, names, numbers and dates. Nothing else."
 )
+_SUMMARIES: Final = "summaries"
 _ROLES: Final[dict[int, ChatRole]] = {
     Role.ROLE_SYSTEM: "system",
     Role.ROLE_USER: "user",
@@ -57,7 +58,8 @@ def summary_request(request: Summarize, settings: LlmLeaseSettings) -> LlmReques
     """The request that sums up old turns: they as one text, so that no model takes them for its own conversation."""
     lines = [_line(message) for message in request.context]
     return LlmRequest(
-        session=request.header.session,
+        # Not the session's: that would take the place of its prompt in the cache, just before its next turn.
+        session=_SUMMARIES,
         messages=(ChatMessage("system", _SUM_UP), ChatMessage("user", "\n".join(line for line in lines if line))),
         max_tokens=request.max_tokens,
         temperature=settings.temperature,

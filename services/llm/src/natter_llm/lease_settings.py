@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from natter_common.worker import BadLeaseError
+from natter_llm.segmenter import FirstSegment
 from natter_llm.tools.definition import BotTools
 
 
@@ -21,6 +22,8 @@ class LlmLeaseSettings(BaseModel):
     max_sentences: Annotated[int, Field(ge=1, le=100)] | None = None
     prompt: Annotated[str, Field(max_length=65_536)] | None = None
     """The system prompt, if the provider should take it into its cache before the first turn."""
+    first_segment: FirstSegment = "phrase"
+    """How short the piece may be that the voice begins with: shorter is earlier, longer is better intonation."""
     tools: BotTools = ()
     """What the model may call."""
 

@@ -12,7 +12,7 @@ from natter_common.worker import Outlet, Reached, StageSession
 from natter_llm.context import request_of, segments_kept, summary_request
 from natter_llm.lease_settings import parse_settings
 from natter_llm.provider import ChatMessage, Delta, End, LlmError, LlmProvider, LlmRequest, ToolCalls
-from natter_llm.segmenter import Segment, Segmenter
+from natter_llm.segmenter import FirstSegment, Segment, Segmenter
 from natter_llm.tools.desk import ToolDesk
 from natter_llm.tools.toolkit import ToolKit
 from natter_proto import (
@@ -21,6 +21,7 @@ from natter_proto import (
     Fault,
     Header,
     Lease,
+    Modality,
     Reply,
     ReplyKind,
     Stage,
@@ -139,7 +140,9 @@ class LlmSession(StageSession):
         key = (turn.header.turn, turn.header.attempt)
         log = self._outlet.log.bind(turn=key[0], attempt=key[1], trace_id=trace_id_of(turn.header.traceparent))
         try:
-            await _Generation(self._outlet, self._provider, turn, self._note).run(request_of(turn, self._settings))
+            await _Generation(self._outlet, self._provider, turn, self._settings.first_segment, self._note).run(
+                request_of(turn, self._settings)
+            )
         except LlmError as error:
             log.warning("generation failed", code=error.code, reason=str(error))
             await self._outlet.fault(
@@ -161,13 +164,18 @@ class LlmSession(StageSession):
 class _Generation:
     """Publishes one generation as it comes."""
 
-    def __init__(self, outlet: Outlet, provider: LlmProvider, turn: Turn, note: _Note) -> None:
+    def __init__(
+        self, outlet: Outlet, provider: LlmProvider, turn: Turn, first_segment: FirstSegment, note: _Note
+    ) -> None:
         self._outlet = outlet
         self._provider = provider
         self._turn = turn
         self._note = note
-        self._segmenter = Segmenter(segments_kept(turn))
-        self._started = asyncio.get_running_loop().time()
+        # What is only read need not come in pieces.
+        first = "sentence" if turn.modality == Modality.MODALITY_TEXT else first_segment
+        self._segmenter = Segmenter(segments_kept(turn), first)
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._clock()
         self._marks: set[str] = set()
 
     async def run(self, request: LlmRequest) -> None:
@@ -177,8 +185,7 @@ class _Generation:
                     case Delta(text, border):
                         took_ms = self._mark("first_token") * 1000.0
                         await self._send(Reply(kind=ReplyKind.REPLY_KIND_DELTA, text=text, took_ms=took_ms))
-                        segments = self._segmenter.feed(text)
-                        await self._send_segments(segments + self._segmenter.border() if border else segments)
+                        await self._send_segments(self._segmenter.feed(text, self._clock(), border=border))
                     case ToolCalls(calls):
                         # What was said before is complete: the tools' round may be over before anything follows.
                         await self._send_segments(self._segmenter.finish())
@@ -225,7 +232,7 @@ class _Generation:
         if work in self._marks:
             return 0.0
         self._marks.add(work)
-        took_s = asyncio.get_running_loop().time() - self._started
+        took_s = self._clock() - self._started
         self._outlet.metrics.stage_latency.labels("llm", self._provider.name, work).observe(took_s)
         return took_s
 

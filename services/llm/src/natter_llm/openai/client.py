@@ -35,6 +35,8 @@ _WARM_EVERY_S: Final = 60.0
 # Idle connections are given up before the usual limits of proxies and load balancers (60 s and more).
 _KEEP_S: Final = 58.0
 _MOST_CONNECTIONS: Final = 100
+# A dropped attempt costs its connection, and the next attempt of the turn begins at that moment.
+_SPARES: Final = 2
 _OFFICIAL_HOST: Final = "api.openai.com"
 # An idle connection whose other end has vanished is noticed by the system within 10 + 3 × 2 s and is not used again.
 _KEEP_ALIVE: Final = (("SO_KEEPALIVE", 1), ("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 2))
@@ -144,7 +146,7 @@ class ChatClient:
         self._dialects: dict[str, Dialect] = {}
         self._served_model = ""
         self._warm_at = float("-inf")
-        self._keeper = Keeper(self.list_models)
+        self._keeper = Keeper(self._open_spares)
 
     def start(self) -> None:
         """Begin to keep a connection open in the background."""
@@ -188,14 +190,14 @@ class ChatClient:
         return self._served_model
 
     async def warm(self) -> None:
-        """Open a connection, unless one was opened or used within the last minute."""
+        """Open connections, unless one was opened or used within the last minute."""
         now = asyncio.get_running_loop().time()
         self._keeper.used()
         if now - self._warm_at < _WARM_EVERY_S:
             return
         self._warm_at = now
         try:
-            await self.list_models()
+            await self._open_spares()
         except LlmError:
             self._warm_at = float("-inf")
             raise
@@ -220,6 +222,13 @@ class ChatClient:
         """Close every connection."""
         await self._keeper.close()
         await self._sdk.close()
+
+    async def _open_spares(self) -> None:
+        """Have connections lie idle: requests at once take one each, idle ones first."""
+        results = await asyncio.gather(*(self.list_models() for _ in range(_SPARES)), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def _open(self, request: LlmRequest) -> ChatStream:
         self._keeper.used()

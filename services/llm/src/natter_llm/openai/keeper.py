@@ -1,4 +1,4 @@
-"""Keeps a connection open in the background, so that no turn waits for one."""
+"""Keeps connections open in the background, so that no attempt waits for one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Keeper:
     """Calls ``touch``, something cheap over the connection, when one was lost and before one gets too old.
 
     Args:
-        touch: raises LlmError when there is no connection to be had.
+        touch: uses as many connections as are to be had; raises LlmError when there is none.
         refresh_s: how long a connection may be idle.
     """
 

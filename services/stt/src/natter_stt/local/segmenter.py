@@ -4,8 +4,9 @@ The model takes whole pieces of audio, so somebody has to say which. Only speech
 200 ms in front, for the soft sounds that vad misses). From there:
 
 - an interim about every 500 ms while somebody speaks, skipped when the last took over a third of that;
-- an interim at each dip of 100 ms as well: when it turns out to be the pause, the request to finalize finds its answer
-  ready or under way, as nothing was said since;
+- an interim at each dip of 60 ms as well: when it turns out to be the pause, the request to finalize finds its answer
+  ready or under way, as nothing was said since. Meanwhile the interim is told again, as it holds all that was said
+  through a later sample: whoever prepares an answer has to know that no word is missing;
 - a final when it is asked for, and at the quietest place of the last 4 s when 8 s are open: the model garbles longer
   pieces.
 """
@@ -26,8 +27,10 @@ from natter_stt.provider import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Transcript, Wo
 _MS: Final = SAMPLE_RATE_HZ // 1_000
 LEAD_SAMPLES: Final = 200 * _MS  # before vad's onset
 TAIL_SAMPLES: Final = 100 * _MS  # behind the end that was asked for: the last sound fades longer than vad hears it
-DIP_BLOCKS: Final = 5
+DIP_MS: Final = 60
 SETTLED_SAMPLES: Final = 40 * _MS  # an interim that ends closer behind the last sound may have cut it off
+KEEP_UP_SAMPLES: Final = 40 * _MS  # so often an interim is told again while it is quiet
+KEEP_UP_FOR_SAMPLES: Final = 400 * _MS  # in noise vad hears the end up to 210 ms later, and then 200 ms are a pause
 SPEAKING_BLOCKS: Final = 3  # so much quiet is no reason yet to hold an interim back
 OPEN_AT_MOST_SAMPLES: Final = 8_000 * _MS
 BORDER_FROM_SAMPLES: Final = 4_000 * _MS
@@ -79,6 +82,7 @@ class _Attempt:
     stretch: Stretch
     text: str | None = None
     took_ms: float = 0.0
+    told_through: int = 0
 
 
 @dataclass(slots=True)
@@ -111,6 +115,7 @@ class Segmenter:
         count: Callable[[str], None] = _ignore,
         place: Place = spread,
         language: str = LANGUAGE,
+        dip_ms: int = DIP_MS,
     ) -> None:
         """Make a machine.
 
@@ -120,7 +125,9 @@ class Segmenter:
             count: told of each `interim`, `dip`, `final`, `reused`, `skipped`, `mistrusted`.
             place: finds the words' places; by default they are spread over the loud parts.
             language: of the transcripts, as a two-letter code.
+            dip_ms: quiet that is transcribed up to, by level alone; at least 40.
         """
+        self._dip_blocks = -(-dip_ms * _MS // BLOCK_SAMPLES)
         self._place = place
         self._language = language
         self._ring = AudioRing(from_sample)
@@ -208,7 +215,8 @@ class Segmenter:
         if attempt is not None and attempt.job == job:
             attempt.text, attempt.took_ms = text, took_ms
             self._took_ms = took_ms
-            self._emit_interim(attempt, actions)
+            through = self._ring.next_sample if self._covers(attempt) else attempt.to_sample
+            self._emit_interim(attempt, through, actions)
         for final in self._finals:
             if final.job == job and final.text is None:
                 final.text, final.took_ms = text, took_ms
@@ -240,8 +248,11 @@ class Segmenter:
         if not stretch.loud_blocks:
             return
         quiet, attempt = stretch.quiet_at_end, self._attempt
-        if quiet >= DIP_BLOCKS:
+        if quiet >= self._dip_blocks:
             if attempt is not None and attempt.to_sample >= stretch.end_sample + SETTLED_SAMPLES:
+                due = now - attempt.told_through >= KEEP_UP_SAMPLES
+                if due and attempt.text and now - stretch.end_sample <= KEEP_UP_FOR_SAMPLES:
+                    self._emit_interim(attempt, now, actions)
                 return
             self._ask(JobKind.DIP, self._start, stretch, actions)
         elif quiet < SPEAKING_BLOCKS and self._interval_ms and now - self._asked_at >= self._interval_ms * _MS:
@@ -305,7 +316,8 @@ class Segmenter:
         actions.append(Transcribe(self._jobs, JobKind.FINAL, self._ring.read(start, end)))
         return _Final(through, finalize_id, stretch, self._jobs)
 
-    def _emit_interim(self, attempt: _Attempt, actions: list[Action]) -> None:
+    def _emit_interim(self, attempt: _Attempt, through: int, actions: list[Action]) -> None:
+        attempt.told_through = through
         # Once a pause began nobody wants an interim any more: the final is next.
         if self._speaking and self._interval_ms and attempt.text and not self._mistrusts(attempt.text, attempt.stretch):
             self._revision += 1
@@ -314,7 +326,7 @@ class Segmenter:
                 Transcript(
                     words,
                     final=False,
-                    through_sample=attempt.to_sample,
+                    through_sample=through,
                     revision=self._revision,
                     took_ms=attempt.took_ms,
                     language=self._language,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenAiProvider"]
 
 MODEL: Final = "whisper-1"
+DIP_MS: Final = 100  # each dip is a request, which may be paid for
 # Trouble of a connection that was idle, found at its next use: a new one may be all that is needed.
 _AGAIN: Final = frozenset({Trouble.CUT_OFF, Trouble.UNAVAILABLE})
 
@@ -81,7 +82,9 @@ class OpenAiProvider:
         """A stream for one session."""
         placing = Placing()
         language = settings.language.split("-")[0].lower()
-        segmenter = Segmenter(settings.from_sample, settings.interim_interval_ms, self._count, placing.place, language)
+        segmenter = Segmenter(
+            settings.from_sample, settings.interim_interval_ms, self._count, placing.place, language, DIP_MS
+        )
         return LocalStream(_Transcriber(self._started, settings, language, placing), segmenter, emit)
 
     async def close(self) -> None:

@@ -58,6 +58,7 @@ wine beer cake cheese egg rice meat chicken holiday weekend birthday party offic
 computer internet code key password bank card shop market museum park beach hill lake island bridge berlin rome madrid
 york england germany spain italy europe america africa english french german language speed light mile miles metre
 metres kilometre kilometres half quarter double zero plus minus
+course else tonight air sounds wants costs opens closes longer gets begins somebody far songs wood voices drive
 """
 
 LEXICON: Final[tuple[str, ...]] = tuple(dict.fromkeys(word.replace("'", "") for word in _WORDS.split()))
