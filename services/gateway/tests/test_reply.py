@@ -36,7 +36,7 @@ class Voice:
             self.reply.add_segment(number, text, text)
             words = text.split()
             self.reply.add_words(
-                number, [SpokenWord(word, (2 * i + 1) * WORD_SAMPLES // 2) for i, word in enumerate(words)]
+                number, [SpokenWord(word, i * WORD_SAMPLES, (i + 1) * WORD_SAMPLES) for i, word in enumerate(words)]
             )
             total = len(words) * WORD_SAMPLES
             self.playout.push((*KEY, number), b"\x01\x10" * total, 0)
@@ -135,7 +135,7 @@ def test_another_voice_says_the_rest_behind_the_last_whole_word() -> None:
     reply = Reply((1, 1), Modality.VOICE, 1)
     reply.add_segment(1, "One two three four.", "One two three four.")
     reply.add_segment(2, "Five.", "Five.")
-    reply.add_words(1, [SpokenWord("One", 1_000), SpokenWord("two", 3_000)])
+    reply.add_words(1, [SpokenWord("One", 0, 2_000), SpokenWord("two", 2_000, 4_000)])
     assert reply.add_voice(1, 0, 4_800) == 0
     assert reply.voiced == 0
 
@@ -144,7 +144,7 @@ def test_another_voice_says_the_rest_behind_the_last_whole_word() -> None:
     assert complete == []
     assert rest == [Unvoiced(1, "three four.", "three four."), Unvoiced(2, "Five.", "Five.")]
     assert reply.add_voice(1, 0, 480) == 4_800
-    reply.add_words(1, [SpokenWord("three", 500)])
+    reply.add_words(1, [SpokenWord("three", 0, 1_000)])
     assert reply.set_total(1, 9_600) == 14_400
     assert reply.voiced == 1
 
@@ -152,7 +152,7 @@ def test_another_voice_says_the_rest_behind_the_last_whole_word() -> None:
 def test_a_segment_whose_words_have_all_come_needs_no_other_voice() -> None:
     reply = Reply((1, 1), Modality.VOICE, 1)
     reply.add_segment(1, "One two …", "One two")
-    reply.add_words(1, [SpokenWord("One", 1_000), SpokenWord("two", 3_000)])
+    reply.add_words(1, [SpokenWord("One", 0, 2_000), SpokenWord("two", 2_000, 4_000)])
     reply.add_voice(1, 0, 4_800)
     assert reply.hand_over_voice() == ([(1, 4_800)], [])
     assert reply.voiced == 1

@@ -52,8 +52,26 @@ class Metrics:
         self.provider_faults: Final = Counter(
             "natter_provider_faults", "Faults of providers", ("stage", "provider", "code"), registry=self.registry
         )
+        self.attempts: Final = Counter(
+            "natter_attempts",
+            "Generations asked of the model: for a turn that is over, or ahead of its end",
+            ("kind",),
+            registry=self.registry,
+        )
+        self.speculations: Final = Counter(
+            "natter_speculations",
+            "Replies prepared ahead of a turn's end, by what became of them",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.wasted_tokens: Final = Counter(
+            "natter_wasted_tokens", "Tokens of replies that nobody was to hear, about", registry=self.registry
+        )
+        self.wasted_characters: Final = Counter(
+            "natter_wasted_characters", "Characters given to a voice for nobody to hear", registry=self.registry
+        )
         self.wasted_voice: Final = Counter(
-            "natter_wasted_voice_seconds", "Voice made for a turn that was not over", registry=self.registry
+            "natter_wasted_voice_seconds", "Voice made for nobody to hear", registry=self.registry
         )
 
     def drop(self, kind: str, reason: str) -> None:

@@ -88,6 +88,10 @@ class Context:
     def add_user(self, turn: int, text: str) -> None:
         self._entries.append(Utterance(turn, Speaker.USER, text))
 
+    def remove(self, turn: int) -> None:
+        """Nothing of `turn` was meant yet."""
+        self._entries = [entry for entry in self._entries if entry.turn != turn]
+
     def correct_user(self, turn: int, text: str) -> None:
         """Replace what the caller said in `turn`: recognition knows better now."""
         for index, entry in enumerate(self._entries):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Final
 
-from natter_gateway.media.playout import PoppedFrame, SegmentFinished, SegmentStarted
+from natter_gateway.media.playout import FRAME_MS, PoppedFrame, SegmentFinished, SegmentStarted
 from natter_gateway.media.segment import RATE_HZ
 from natter_gateway.turns.events import AttemptKey, Modality
 
@@ -22,10 +22,19 @@ _CHARACTERS_PER_S: Final = 14.0
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word of a segment's shown text, and where its middle lies in the voice (24 kHz samples)."""
+    """A word of a segment's shown text, and where it lies in the voice (24 kHz samples)."""
 
     text: str
-    middle_sample: int
+    from_sample: int
+    to_sample: int
+
+    @property
+    def middle_sample(self) -> int:
+        return (self.from_sample + self.to_sample) // 2
+
+    def later(self, samples: int) -> "SpokenWord":
+        """The same word, so much later."""
+        return SpokenWord(self.text, self.from_sample + samples, self.to_sample + samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,7 @@ class Reply:
         self._segment_count: int | None = None
         self._began = False
         self._complete = False
+        self._frames_heard = 0
 
     @property
     def began(self) -> bool:
@@ -149,6 +159,17 @@ class Reply:
         if self.modality is Modality.TEXT:
             return self.text
         return _join(_heard_part(segment) for segment in self._segments.values())
+
+    @property
+    def heard_ms(self) -> int:
+        """How much voice was heard."""
+        return self._frames_heard * FRAME_MS
+
+    def word_begin(self, number: int, sample: int) -> int:
+        """Where the word begins that is being said at a sample of a segment; the sample, where none is."""
+        segment = self._segments.get(number)
+        words = segment.words if segment is not None else []
+        return next((word.from_sample for word in words if word.from_sample < sample < word.to_sample), sample)
 
     @property
     def granted(self) -> int:
@@ -188,7 +209,7 @@ class Reply:
             if found < 0:
                 continue
             position = found + len(word.text)
-            segment.words.append(SpokenWord(word.text, word.middle_sample + segment.base_samples))
+            segment.words.append(word.later(segment.base_samples))
             segment.word_ends.append(position)
 
     def add_voice(self, number: int, first_sample: int, samples: int) -> int:
@@ -290,6 +311,7 @@ class Reply:
             segment.heard = True
             segment.words_heard = len(segment.words)
             return [SegmentHeard(segment.segment_id, segment.text), *self._check_complete()]
+        self._frames_heard += 1
         before = segment.words_heard
         while segment.words_heard < len(segment.words) and (
             segment.words[segment.words_heard].middle_sample < handed.sample

@@ -109,7 +109,7 @@ def test_no_settings_without_a_stage() -> None:
     ("section", "settings"),
     [
         ("turn", {"complete_probability": 1.1}),
-        ("turn", {"silence_limit_ms": 300}),
+        ("turn", {"silence_limit_ms": 150}),
         ("turn", {"end_of_turn_silence_ms": 2_000}),
         ("turn", {"speculations_per_turn": 0}),
         ("turn", {"speculation": "on"}),

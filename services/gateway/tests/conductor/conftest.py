@@ -110,11 +110,28 @@ class Stages:
         for event, sample in ((SpeechEvent.SPEECH_EVENT_ONSET, 0), (SpeechEvent.SPEECH_EVENT_SPEECH, 0)):
             self.conductor.on_speech(Speech(header=base, event=event, sample=sample))
         self.conductor.on_speech(
-            Speech(header=base, event=SpeechEvent.SPEECH_EVENT_PAUSE, sample=16_000, through_sample=40_000)
+            Speech(
+                header=base,
+                event=SpeechEvent.SPEECH_EVENT_PAUSE,
+                sample=16_000,
+                through_sample=40_000,
+                probability=0.9,
+            )
         )
         words = [Word(text=word) for word in text.split()]
         final = Transcript(header=base, words=words, final=True, finalize_id=self.of(Finalize)[-1].finalize_id)
         self.conductor.on_transcript(final)
+
+    def interrupt(self, word: str = "stop") -> None:
+        """The caller says a word over the reply."""
+        base = Header(session="abc", term=1, epoch=1)
+        self.conductor.on_speech(Speech(header=base, event=SpeechEvent.SPEECH_EVENT_RESUME, sample=90_000))
+        self.hear(word)
+
+    def hear(self, word: str) -> None:
+        """Recognition hears a word in what goes on."""
+        base = Header(session="abc", term=1, epoch=1)
+        self.conductor.on_transcript(Transcript(header=base, words=[Word(text=word, from_sample=90_000)]))
 
     def segment(self, number: int, text: str) -> None:
         """The model's segment and its voice: 200 ms a word."""

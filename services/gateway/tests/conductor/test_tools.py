@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 
 from natter_gateway.context import ToolRound
+from natter_gateway.turns import events as ev
 from natter_proto import (
     EndReason,
     Header,
     Reply,
     ReplyKind,
     Role,
-    Speech,
-    SpeechEvent,
     Tool,
     ToolCall,
     ToolOutcome,
@@ -116,9 +115,8 @@ async def test_an_interruption_cancels_what_does_not_survive_it(new_stages: Any,
     stages = new_stages(tools=[{**WEATHER, "survives_interruption": survives}])
     await stages.speak("weather?")
     call_tools(stages, "weather")
-    base = Header(session="abc", term=1, epoch=1)
-    for event in (SpeechEvent.SPEECH_EVENT_RESUME, SpeechEvent.SPEECH_EVENT_SPEECH):
-        stages.conductor.on_speech(Speech(header=base, event=event, sample=90_000))
+    stages.conductor.handle(ev.ReplyEstablished(stages.key))
+    stages.interrupt()
     assert [call.id for call in stages.orders.cancelled] == ([] if survives else ["1.0.0"])
 
     def noted() -> list[str]:

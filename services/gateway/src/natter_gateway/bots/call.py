@@ -20,14 +20,16 @@ class CallWords:
     idle_question: str
     idle_goodbye: str
     length_goodbye: str
+    not_understood: str
 
 
-CALL_TEXTS: Final = ("idle_question", "idle_goodbye", "length_goodbye")
+CALL_TEXTS: Final = ("idle_question", "idle_goodbye", "length_goodbye", "not_understood")
 """Fields of the section that are spoken and may have variables in them."""
 _ENGLISH: Final = CallWords(
     "Are you still there?",
     "I can't hear you any more, so I'll hang up now. Goodbye!",
     "We have to stop here, our time is over. Goodbye!",
+    "Sorry, I didn't catch that.",
 )
 
 
@@ -40,6 +42,7 @@ class CallSection(Section):
     idle_question: _Text = None
     idle_goodbye: _Text = None
     length_goodbye: _Text = None
+    not_understood: _Text = None
 
     def texts(self) -> dict[str, str | None]:
         """The texts by field, None for those that the file does not have."""

@@ -1,7 +1,7 @@
 """Which mic samples the caller's turn lies in: for recognition, for replay to a new worker, for latency."""
 
 from natter_gateway.conductor.frames import CallerSpeech
-from natter_gateway.turns.states import CallerState, Pausing, Quiet, Stirring, Talking
+from natter_gateway.turns.states import CallerState, Interjecting, Pausing, Quiet, Stirring, Talking
 
 
 class CallerAudio:
@@ -26,12 +26,14 @@ class CallerAudio:
 
     def speech(self, caller: CallerState) -> CallerSpeech:
         """What recognition has to know now."""
-        if isinstance(caller, (Talking, Stirring)):
+        if isinstance(caller, (Talking, Stirring, Interjecting)):
             return CallerSpeech(speaking=True, from_sample=caller.sample, to_sample=0)
+        if isinstance(caller, Pausing) and not caller.firm:
+            return CallerSpeech(speaking=True, from_sample=caller.speech_sample, to_sample=0)
         return CallerSpeech(speaking=False, from_sample=0, to_sample=self.speech_to_sample)
 
     def replay_from_sample(self, caller: CallerState) -> int | None:
         """Where a new vad or stt worker has to begin to read; None: with what comes now."""
-        if isinstance(caller, (Talking, Stirring, Pausing)):
-            return max(self._turn_from_sample, self._closed_through_sample)
-        return None
+        if isinstance(caller, Quiet):
+            return None
+        return max(self._turn_from_sample, self._closed_through_sample)

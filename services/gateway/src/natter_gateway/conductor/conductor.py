@@ -5,6 +5,7 @@ Everything here runs in plain functions on the event loop and never waits; frame
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
@@ -17,6 +18,7 @@ from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
+from natter_gateway.conductor.turn_latency import Accepted
 from natter_gateway.context import Context, Entry
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.playout import Playout, PoppedFrame
@@ -24,10 +26,32 @@ from natter_gateway.microphone import MicClock
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import Modality
-from natter_gateway.turns.machine import TurnMachine, TurnSettings
+from natter_gateway.turns.machine import TurnMachine
+from natter_gateway.turns.settings import TurnSettings
 from natter_gateway.turns.states import Pausing, Quiet, Silent
 from natter_proto import Fault, Reply, Speech, Stage, Tool, Transcript, Voice, stage_name
 from natter_proto import Header as FrameHeader
+
+_MOST_LOAD_FOR_GUESSES: Final = 0.8
+"""Over it, workers have no time for replies that may be in vain."""
+
+
+def turn_settings(bot: Bot) -> TurnSettings:
+    """A bot's turn-taking, as the machine needs it."""
+    turn = bot.turn
+    return TurnSettings(
+        end_of_turn_silence_ms=turn.end_of_turn_silence_ms,
+        complete_probability=turn.complete_probability,
+        unsure_silence_ms=min(turn.unsure_silence_ms, turn.silence_limit_ms),
+        silence_limit_ms=turn.silence_limit_ms,
+        final_grace_ms=turn.final_grace_ms,
+        interruption_speech_ms=turn.interruption_speech_ms,
+        false_alarm_ms=turn.false_alarm_ms,
+        speculation=turn.speculation,
+        guesses_per_turn=turn.speculations_per_turn,
+        not_understood=bot.call_words.not_understood,
+        language=bot.language,
+    )
 
 
 class Conductor:
@@ -55,9 +79,7 @@ class Conductor:
         self._metrics = metrics
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._machine = TurnMachine(
-            TurnSettings(end_of_turn_silence_ms=bot.turn.end_of_turn_silence_ms, final_grace_ms=bot.turn.final_grace_ms)
-        )
+        self._machine = TurnMachine(turn_settings(bot))
         self._trouble = TroubleBook()
         self._hearing = HearingSide(self._machine, frames, page, self._trouble)
         self._reply = ReplySide(
@@ -74,6 +96,7 @@ class Conductor:
         )
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
+        self._room_for_guesses = True
 
     @property
     def turn(self) -> int:
@@ -93,7 +116,7 @@ class Conductor:
 
     @property
     def idle(self) -> bool:
-        """Nobody speaks, nothing is being answered, no tool runs."""
+        """Nobody speaks, nothing is being answered or prepared, no tool runs."""
         machine = self._machine
         quiet = isinstance(machine.caller, Quiet) and isinstance(machine.bot, Silent)
         return quiet and machine.guess is None and not self.tools.busy
@@ -128,12 +151,16 @@ class Conductor:
     # --- Frames of the stages
 
     def on_speech(self, frame: Speech) -> None:
-        if not self._stale(Stage.STAGE_VAD, frame.header) and (event := self._hearing.on_speech(frame)) is not None:
-            self.handle(event)
+        if self._stale(Stage.STAGE_VAD, frame.header) or (event := self._hearing.on_speech(frame)) is None:
+            return
+        if isinstance(event, ev.Dipped) and self._room_for_guesses != self._has_room_for_guesses():
+            self._room_for_guesses = not self._room_for_guesses
+            self.handle(ev.RoomForGuesses(self._room_for_guesses))
+        self.handle(event)
 
     def on_transcript(self, frame: Transcript) -> None:
         if not self._stale(Stage.STAGE_STT, frame.header):
-            self.handle(self._hearing.on_transcript(frame))
+            self.handle(self._hearing.on_transcript(frame, self._now_ms()))
 
     def on_reply(self, frame: Reply) -> None:
         if frame.header.producer != self._frames.producer and not self._stale(Stage.STAGE_LLM, frame.header):
@@ -199,7 +226,11 @@ class Conductor:
         self._trouble.served(lease.stage)
         asked = self._hearing.asked
         if lease.stage == Stage.STAGE_STT:
-            self.handle(ev.RecognizerChanged(lease.decides_turns, lease.final_within_ms))
+            self.handle(
+                ev.RecognizerChanged(
+                    lease.decides_turns, lease.final_grace_ms, lease.early_final, lease.stable_interims
+                )
+            )
         if lease.stage == Stage.STAGE_TTS:
             self._reply.go_on_speaking()
             return
@@ -253,11 +284,9 @@ class Conductor:
                 lease = self.leases.get(Stage.STAGE_STT)
                 self._hearing.ask_final(action.finalize_id, action.through_sample, lease, self._now_ms())
             case act.HoldVoice():
-                self.playout.hold()
-                self._reply.say_held(held=True)
+                self._reply.hold()
             case act.ResumeVoice():
-                self.playout.resume()
-                self._reply.say_held(held=False)
+                self._reply.resume()
             case act.UserStarted():
                 self._page.user_started()
             case act.UserStopped():
@@ -267,6 +296,9 @@ class Conductor:
                 self._page.user_text(action.text, final=action.final)
             case act.CommitUser():
                 self._commit_user(action)
+            case act.ReopenUser():
+                self.context.remove(action.turn)
+                self._log.info("turn was not over", turn=action.turn)
             case act.CorrectUser():
                 self.context.correct_user(action.turn, action.text)
                 self._log.info("turn corrected by a late final", turn=action.turn)
@@ -283,11 +315,19 @@ class Conductor:
     def _commit_user(self, action: act.CommitUser) -> None:
         self.context.add_user(action.turn, action.text)
         self._page.user_message(action.text)
-        latency = self._reply.latency
-        latency.forget()
-        speech_end_ms = self._clock.time_ms(self._hearing.speech_to_sample)
-        if speech_end_ms is not None and action.silence_met_at_ms is not None:
-            latency.begin(action.turn, speech_end_ms, action.silence_met_at_ms, self._now_ms())
+        ended = action.ended
+        speech_end_ms = None if ended is None else self._clock.time_ms(ended.sample)
+        if ended is None or speech_end_ms is None:
+            self._reply.accepted = None
+            return
+        hearing = self._hearing
+        self._reply.accepted = Accepted(
+            action.turn, speech_end_ms, ended.silence_met_at_ms, hearing.asked_at_ms, hearing.final_at_ms
+        )
+
+    def _has_room_for_guesses(self) -> bool:
+        loads = (lease.load for stage in (Stage.STAGE_LLM, Stage.STAGE_TTS) if (lease := self.leases.get(stage)))
+        return max(loads, default=1.0) < _MOST_LOAD_FOR_GUESSES
 
     def _prompt(self) -> str:
         llm = self.leases.get(Stage.STAGE_LLM)

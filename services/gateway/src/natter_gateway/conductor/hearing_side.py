@@ -12,7 +12,7 @@ from natter_gateway.turns import events as ev
 from natter_gateway.turns.machine import TurnMachine
 from natter_proto import Speech, SpeechEvent, Stage, Transcript, TurnSign
 
-_SPEECH_EVENTS: Final = {
+_BEGINNINGS: Final = {
     SpeechEvent.SPEECH_EVENT_ONSET: ev.Onset,
     SpeechEvent.SPEECH_EVENT_RESUME: ev.Onset,
     SpeechEvent.SPEECH_EVENT_SPEECH: ev.SpeechConfirmed,
@@ -35,6 +35,10 @@ class HearingSide:
         self._audio = CallerAudio()
         self._final_due = FinalDue()
         self._unheard: str | None = None
+        self.asked_at_ms = 0.0
+        """When recognition was last asked for a final."""
+        self.final_at_ms = 0.0
+        """When it last answered."""
 
     @property
     def due_ms(self) -> float | None:
@@ -52,11 +56,6 @@ class HearingSide:
         return self._audio.speech(self._machine.caller)
 
     @property
-    def speech_to_sample(self) -> int:
-        """End of the last speech before a pause."""
-        return self._audio.speech_to_sample
-
-    @property
     def replay_from_sample(self) -> int | None:
         """Where a new vad or stt worker has to begin to read; None: with what comes now."""
         return self._audio.replay_from_sample(self._machine.caller)
@@ -69,25 +68,39 @@ class HearingSide:
                 return ev.Paused(frame.sample, frame.through_sample, frame.probability)
             case SpeechEvent.SPEECH_EVENT_FALSE_ONSET:
                 return ev.OnsetFaded(frame.sample, frame.through_sample)
+            case SpeechEvent.SPEECH_EVENT_DIP:
+                return ev.Dipped(frame.sample, frame.through_sample)
+            case SpeechEvent.SPEECH_EVENT_GOES_ON:
+                return ev.WentOn(frame.sample)
+            case SpeechEvent.SPEECH_EVENT_ESTIMATE:
+                return ev.Estimated(frame.sample, frame.probability)
             case _:
-                event = _SPEECH_EVENTS.get(frame.event)
+                event = _BEGINNINGS.get(frame.event)
                 if event is None:
                     return None
                 self._audio.on_speech(frame.sample, self._machine.caller)
-                return event(frame.sample)
+                return event(frame.sample, frame.through_sample)
 
-    def on_transcript(self, frame: Transcript) -> ev.Event:
+    def on_transcript(self, frame: Transcript, now_ms: float) -> ev.Event:
         """What recognition says."""
         if frame.final:
             self._audio.on_final(frame.through_sample)
             if self._final_due.answered(frame.finalize_id) or frame.sign == TurnSign.TURN_SIGN_END:
                 self._unheard = None
-        text = " ".join(word.text for word in frame.words)
-        return ev.Recognised(text, frame.final, frame.finalize_id, _SIGNS.get(frame.sign, ev.Sign.NONE))
+                self.final_at_ms = now_ms
+        return ev.Recognised(
+            " ".join(word.text for word in frame.words),
+            frame.final,
+            frame.finalize_id,
+            _SIGNS.get(frame.sign, ev.Sign.NONE),
+            frame.words[0].from_sample if frame.words else 0,
+            frame.through_sample,
+        )
 
     def ask_final(self, finalize_id: int, through_sample: int, lease: HeldLease | None, now_ms: float) -> None:
         """Ask recognition for what was said before a pause, and see to it that it answers."""
         self._audio.asked_final = (finalize_id, through_sample)
+        self.asked_at_ms = now_ms
         self.ask_final_again(lease, now_ms)
 
     def ask_final_again(self, lease: HeldLease | None, now_ms: float) -> None:

@@ -14,13 +14,13 @@ from natter_common.metrics import Metrics
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
 from natter_gateway.conductor.generation import Generation, Piece
-from natter_gateway.conductor.guess_box import GuessBox
+from natter_gateway.conductor.guess_box import GRANTED, GuessBox
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import TroubleBook
-from natter_gateway.conductor.turn_latency import TurnLatencyMeter
+from natter_gateway.conductor.turn_latency import Accepted, TurnLatencyMeter
 from natter_gateway.context import Context, ToolRecord
-from natter_gateway.latency import Mark
+from natter_gateway.latency import AttemptMarks, Mark
 from natter_gateway.media.playout import Playout, PlayoutOrderError, PlayoutOverflowError, PoppedFrame, SegmentFinished
 from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
 from natter_gateway.media.segment import PlayoutGapError
@@ -60,8 +60,16 @@ class ReplySide:
         self.playout: Final = Playout()
         self.latency: Final = TurnLatencyMeter(page, metrics, log)
         self.tools: Final = ToolRounds(
-            bot.tools, page, log, say_filler=self._say_filler, over=self._tools_over, late=self.context.correct_tool
+            bot.tools,
+            page,
+            log,
+            say_filler=self._say_filler,
+            over=self._tools_over,
+            late=self.context.correct_tool,
+            acted=lambda key: handle(ev.ToolsActed(key)),
         )
+        self.accepted: Accepted | None = None
+        """The spoken turn that is to be answered; None where its latency can't be told."""
         self._bot = bot
         self._machine = machine
         self._frames = frames
@@ -77,6 +85,7 @@ class ReplySide:
         self._guess: GuessBox | None = None
         self._reply: HeardReply | None = None
         self._granted = 0
+        self._established = False
         self._next_segment_id = 1
 
     @property
@@ -87,8 +96,9 @@ class ReplySide:
 
     def tick(self) -> None:
         """Time passes."""
-        if self._reply is not None:
-            self._notify(self._reply.advance(self._now_ms()))
+        if (reply := self._reply) is not None:
+            self._notify(reply.advance(self._now_ms()))
+            self._check_established(reply)
         self.tools.tick(self._now_ms())
 
     def living(self) -> list[LivingAttempt]:
@@ -99,7 +109,7 @@ class ReplySide:
             self._granted = reply.granted
             attempts.append(LivingAttempt(reply.key, reply.segment_count, self._granted, reply.modality, reply.voiced))
         if self._machine.guess is not None:
-            attempts.append(LivingAttempt(self._machine.guess, 0, 1, Modality.VOICE, committed=False))
+            attempts.append(LivingAttempt(self._machine.guess, 0, GRANTED, Modality.VOICE, committed=False))
         return attempts
 
     # --- What stages and playout report
@@ -188,7 +198,7 @@ class ReplySide:
         audio = frame.audio
         segment_key = (*key, header.segment)
         if frame.words:
-            words = [SpokenWord(word.text, (word.from_sample + word.to_sample) // 2) for word in frame.words]
+            words = [SpokenWord(word.text, word.from_sample, word.to_sample) for word in frame.words]
             reply.add_words(header.segment, words)
         try:
             if audio.data:
@@ -218,12 +228,34 @@ class ReplySide:
             if isinstance(event, PlayoutSegmentStarted):
                 self._say_playout(event.key, 0, held=False)
         self._notify(reply.on_frame(frame, at_ms))
+        self._check_established(reply)
         for event in frame.events:
             if isinstance(event, SegmentFinished):
                 self._grant()
                 if self.playout.queued_samples == 0 and self._reply is reply:
                     self._handle(ev.ReplyDry(reply.key))
         return True
+
+    def _check_established(self, reply: HeardReply) -> None:
+        if not self._established and self._reply is reply and reply.heard_ms >= self._bot.turn.reopen_within_ms:
+            self._established = True
+            self._handle(ev.ReplyEstablished(reply.key))
+
+    def hold(self) -> None:
+        """The caller may be interrupting: nothing plays, and no tool begins to act."""
+        self.playout.hold()
+        self.tools.hold()
+        self._say_held(held=True)
+
+    def resume(self) -> None:
+        """Go on from the beginning of the word that was cut."""
+        at = self.playout.held_at
+        if at is None or self._reply is None:
+            self.playout.resume()
+        else:
+            self.playout.resume(at[0], self._reply.word_begin(at[0][2], at[1]))
+        self.tools.release(self._now_ms())
+        self._say_held(held=False)
 
     def set_round_trip(self, round_trip_ms: float) -> None:
         """The caller's network changed."""
@@ -255,13 +287,22 @@ class ReplySide:
             bot = self._machine.bot
             modality = bot.modality if isinstance(bot, Thinking) else Modality.VOICE
             self._reply = HeardReply(key, modality, self._next_segment_id)
+            self._established = False
 
     def _start(self, action: act.StartAttempt) -> None:
         """Have a reply generated."""
         self._page.model_started()
         self._generation = self._new_generation(action.key, action.text, action.modality)
+        self._begin_latency(AttemptMarks())
+        self.latency.began(Mark.MODEL, self._now_ms())
+        self._metrics.attempts.labels("committed").inc()
         self._send_turn(self._generation)
         self._complain_of_missing(action.key)
+
+    def _begin_latency(self, marks: AttemptMarks) -> None:
+        self.latency.forget()
+        if self.accepted is not None:
+            self.latency.begin(self.accepted, self._now_ms(), marks)
 
     def _complain_of_missing(self, key: AttemptKey) -> None:
         """A reply that needs what nobody can serve fails at once."""
@@ -278,6 +319,8 @@ class ReplySide:
     def _start_guess(self, action: act.StartGuess) -> None:
         """Have a reply prepared, unheard."""
         self._guess = GuessBox(self._new_generation(action.key, action.text, Modality.VOICE))
+        self._guess.marks.began(Mark.MODEL, self._now_ms())
+        self._metrics.attempts.labels("speculative").inc()
         self._send_turn(self._guess.generation)
 
     def _adopt_guess(self, action: act.AdoptGuess) -> None:
@@ -287,6 +330,8 @@ class ReplySide:
             return
         self._page.model_started()
         self._generation = guess.generation
+        self._begin_latency(guess.marks)
+        self._metrics.speculations.labels("used").inc()
         for frame in guess.open():
             if isinstance(frame, Voice):
                 self.on_voice(frame)
@@ -297,15 +342,19 @@ class ReplySide:
     def _drop_guess(self) -> None:
         """What was prepared is waste."""
         guess, self._guess = self._guess, None
-        if guess is not None:
-            self._metrics.wasted_voice.inc(guess.voiced_samples / VOICE_RATE_HZ)
+        if guess is None:
+            return
+        self._metrics.speculations.labels("wasted").inc()
+        self._metrics.wasted_tokens.inc(guess.waste.tokens)
+        self._metrics.wasted_characters.inc(guess.waste.characters)
+        self._metrics.wasted_voice.inc(guess.waste.voice_s)
 
     def _kept_for_guess(self, frame: Reply | Voice) -> bool:
         """Whether a frame is of the guess: it waits for the turn's end."""
         guess = self._guess
         if guess is None or (frame.header.turn, frame.header.attempt) != guess.key:
             return False
-        if not guess.keep(frame):
+        if not guess.keep(frame, self._now_ms()):
             self._handle(ev.GuessFailed(guess.key))
         return True
 
@@ -332,6 +381,11 @@ class ReplySide:
         self._next_segment_id = reply.next_segment_id
         if action.outcome is not act.Outcome.COMPLETE:
             self.playout.cut()
+        if action.outcome is act.Outcome.REOPENED:
+            self.tools.interrupt()
+            self._page.reply_over(interrupted=True)
+            self._log.info("reply taken back", turn=action.key[0])
+            return
         for step in generation.done if generation is not None else ():
             self.context.add_tools(action.key[0], step.records)
         if records := self.tools.interrupt():
@@ -406,7 +460,7 @@ class ReplySide:
             return None
         return self._reply
 
-    def say_held(self, *, held: bool) -> None:
+    def _say_held(self, *, held: bool) -> None:
         """Tell tts where the voice is held."""
         position = self.playout.held_at if held else None
         if position is not None:

@@ -58,8 +58,10 @@ class ToolRounds:
         say_filler: Callable[[str], None],
         over: Callable[[AttemptKey, tuple[ToolRecord, ...]], None],
         late: Callable[[ToolRecord], None],
+        acted: Callable[[AttemptKey], None],
     ) -> None:
-        """`over` is told when the reply may go on, `late` what became of a call behind an interruption."""
+        """`over` is told when the reply may go on, `late` what became of a call behind an interruption, `acted` when a
+        tool that does more than read is started."""
         self.orders: ToolOrders | None = None
         self._traits: Final = {section.name: _traits(section) for section in sections}
         self._limits: Final = {section.name: section.max_result_characters for section in sections}
@@ -68,6 +70,7 @@ class ToolRounds:
         self._say_filler = say_filler
         self._over = over
         self._late = late
+        self._acted = acted
         self._round: ToolRound | None = None
         self._detached: list[ToolRound] = []
 
@@ -91,6 +94,16 @@ class ToolRounds:
     def tick(self, now_ms: float) -> None:
         for one in self._rounds():
             self._do(one, one.tick(now_ms))
+
+    def hold(self) -> None:
+        """The caller may be taking the turn back."""
+        if self._round is not None:
+            self._round.hold()
+
+    def release(self, now_ms: float) -> None:
+        """The caller is not."""
+        if self._round is not None:
+            self._do(self._round, self._round.release(now_ms))
 
     def on_result(self, result: ToolResult) -> None:
         """A worker reports a call."""
@@ -163,6 +176,8 @@ class ToolRounds:
 
     def _run(self, key: AttemptKey, action: Run) -> None:
         call = action.call
+        if not action.tool.read_only:
+            self._acted(key)
         self._log.info("tool called", tool=call.name, call=call.id, turn=key[0])
         if action.tool.on_page:
             self._page.tool_in_progress(call.id, call.name, call.arguments)

@@ -1,11 +1,26 @@
 """Latency of the turn that is being answered: marks as they come, told once the answer is heard."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_gateway.conductor.page import Page
 from natter_gateway.latency import AttemptMarks, LatencyMarks, Mark, TurnLatency
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A spoken turn that is over. Times in milliseconds of the gateway's clock."""
+
+    turn: int
+    speech_end_ms: float
+    """Arrival of its last sound."""
+    silence_met_at_ms: float
+    asked_at_ms: float
+    """When recognition was asked for its final."""
+    final_at_ms: float
+    """When it last answered a request; before `asked_at_ms`: not this one."""
 
 
 class TurnLatencyMeter:
@@ -22,22 +37,16 @@ class TurnLatencyMeter:
         """Whether the first audible frame is still to come."""
         return self._marks is not None
 
-    def begin(
-        self,
-        turn: int,
-        speech_end_ms: float,
-        silence_met_at_ms: float,
-        now_ms: float,
-        marks: AttemptMarks | None = None,
-    ) -> None:
-        """A spoken turn's text is accepted.
+    def begin(self, accepted: Accepted, now_ms: float, marks: AttemptMarks) -> None:
+        """A spoken turn is to be answered.
 
-        `marks`: of the attempt that is adopted, as far as it got; None for one that starts now. It belongs to the meter
-        from here on. Recognition's own time (`Mark.TRANSCRIPTION`) may stand in it; else it is `now_ms`.
+        `marks`: of the attempt that answers it, as far as it got. It belongs to the meter from here on.
         """
-        self._marks = LatencyMarks(turn, speech_end_ms, marks)
-        self._marks.mark(Mark.ENDPOINTING, silence_met_at_ms)
-        self._marks.mark(Mark.TRANSCRIPTION, now_ms)
+        self._marks = LatencyMarks(accepted.turn, accepted.speech_end_ms, marks)
+        self._marks.mark(Mark.ENDPOINTING, accepted.silence_met_at_ms)
+        self._marks.began(Mark.TRANSCRIPTION, accepted.asked_at_ms)
+        answered = accepted.final_at_ms >= accepted.asked_at_ms
+        self._marks.mark(Mark.TRANSCRIPTION, accepted.final_at_ms if answered else now_ms)
 
     def forget(self) -> None:
         """The turn ended without an audible answer, or none is measured."""

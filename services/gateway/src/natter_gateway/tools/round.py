@@ -6,7 +6,7 @@ then it runs again under the same id.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -139,6 +139,7 @@ class ToolRound:
         self._actions: list[RoundAction] = []
         self._filler_due_ms: float | None = None
         self._executor_here = True
+        self._held = False
         self._interrupted = False
         self._over_told = False
         for call in calls:
@@ -198,6 +199,18 @@ class ToolRound:
                 self._actions.append(SayFiller(self._filler))
         return self._take()
 
+    def hold(self) -> None:
+        """The caller may be taking the turn back: what does more than read does not begin."""
+        self._held = True
+
+    def release(self, now_ms: float) -> list[RoundAction]:
+        """The caller is not: what waited needs its moment of quiet again."""
+        self._held = False
+        for call_id, state in list(self._states.items()):
+            if isinstance(state, _Waiting) and not self._tools[self._calls[call_id].name].read_only:
+                self._states[call_id] = replace(state, from_ms=max(state.from_ms, now_ms + QUIET_MS))
+        return self.tick(now_ms)
+
     def on_result(self, call_id: str, outcome: Outcome, result: str) -> list[RoundAction]:
         """What became of a call. One that has its outcome already, or was never made, changes nothing."""
         if isinstance(self._states.get(call_id), _Running):
@@ -248,7 +261,8 @@ class ToolRound:
         return self._take()
 
     def _can_start(self, call: Call) -> bool:
-        return self._executor_here or self._tools[call.name].on_page
+        tool = self._tools[call.name]
+        return (self._executor_here or tool.on_page) and (tool.read_only or not self._held)
 
     def _give_up(self, call: Call) -> None:
         tool = self._tools[call.name]

@@ -11,6 +11,8 @@ class Outcome(Enum):
 
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
+    REOPENED = "reopened"
+    """The caller had not finished, or said something else: the reply leaves no trace."""
     FAILED = "failed"
 
 
@@ -34,7 +36,7 @@ class HoldVoice:
 
 @dataclass(frozen=True, slots=True)
 class ResumeVoice:
-    """Go on where it was held."""
+    """Go on where it was held, from the beginning of the word that was cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,28 @@ class ShowUserText:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechEnd:
+    """Where a spoken turn ended, and when that was known."""
+
+    sample: int
+    silence_met_at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class CommitUser:
     """A user message enters the context."""
 
     turn: int
     text: str
-    silence_met_at_ms: float | None
-    """When the silence rule was met; None for typed text."""
+    ended: SpeechEnd | None
+    """None where that is not known: of typed text, and where the recognizer said it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenUser:
+    """The turn was not over: its message leaves the context, and the caller goes on with it."""
+
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +158,7 @@ Action = (
     | UserStopped
     | ShowUserText
     | CommitUser
+    | ReopenUser
     | CorrectUser
     | StartAttempt
     | StartVerbatim

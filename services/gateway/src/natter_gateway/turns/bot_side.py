@@ -33,6 +33,18 @@ class BotSide:
         """The attempt that is prepared for a turn which is not over."""
         return None if self._guess is None else self._guess.key
 
+    def may_take_back(self, turn: int) -> bool:
+        """Whether the reply answers `turn` and can still go without a trace."""
+        return not isinstance(self._state, Silent) and self._state.key[0] == turn and not self._state.settled
+
+    def has_guess_for(self, text: str) -> bool:
+        """Whether a reply to these words is prepared."""
+        return self._guess is not None and same_words(self._guess.text, text)
+
+    def guess_fits(self, text: str) -> bool:
+        """Whether nothing is prepared, or a reply to these words."""
+        return self._guess is None or same_words(self._guess.text, text)
+
     @property
     def deadline_ms(self) -> float | None:
         state = self._state
@@ -48,9 +60,7 @@ class BotSide:
         self._actions.append(act.StartVerbatim(key, text))
 
     def prepare(self, turn: int, text: str) -> None:
-        """Prepare a reply to `text`, unless that is under way."""
-        if self._guess is not None and self._guess.key[0] == turn and same_words(self._guess.text, text):
-            return
+        """Prepare a reply to `text`; what was prepared before is dropped."""
         self.drop_guess()
         self._guess = Guess(self._next_key(turn), text)
         self._actions.append(act.PublishState())
@@ -82,6 +92,11 @@ class BotSide:
         if self.living is not None:
             self._end(act.Outcome.INTERRUPTED)
 
+    def take_back(self) -> None:
+        """The reply answers what was not the whole turn, or not its words: it leaves no trace."""
+        if self.living is not None:
+            self._end(act.Outcome.REOPENED)
+
     def on_reply(self, event: ev.ReplyEvent, now_ms: float) -> None:
         """A report of the living attempt; of any other it is ignored."""
         state = self._state
@@ -92,9 +107,11 @@ class BotSide:
                 if isinstance(state, Thinking):
                     self._state = replace(state, progress_at_ms=now_ms)
             case ev.ReplyAudible():
-                self._state = Speaking(state.key, state.acting)
+                self._state = Speaking(state.key, state.acting, state.settled)
+            case ev.ReplyEstablished() | ev.ToolsActed():
+                self._state = replace(state, settled=True)
             case ev.ReplyDry():
-                self._state = Thinking(state.key, Modality.VOICE, now_ms, state.acting)
+                self._state = Thinking(state.key, Modality.VOICE, now_ms, state.acting, state.settled)
             case ev.ToolsBegan():
                 self._state = replace(state, acting=True)
             case ev.ToolsOver():

@@ -12,11 +12,15 @@ class Modality(Enum):
     TEXT = "text"
 
 
+# --- What the detector finds. `through_sample` is how far it had read.
+
+
 @dataclass(frozen=True, slots=True)
 class Onset:
     """Speech may have begun (or resumed): two windows over threshold."""
 
     sample: int
+    through_sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,27 @@ class OnsetFaded:
     sample: int
     """End of its last speech window."""
     through_sample: int
-    """How far the detector had read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechConfirmed:
     """The speech since the onset is long enough to be meant."""
+
+    sample: int
+    through_sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dipped:
+    """Quiet since `sample`, too short to be a pause yet."""
+
+    sample: int
+    through_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class WentOn:
+    """The dip was none: speech goes on."""
 
     sample: int
 
@@ -43,9 +62,26 @@ class Paused:
     sample: int
     """End of the last speech window."""
     through_sample: int
-    """How far the detector had read."""
     probability: float
-    """That the turn is complete."""
+    """That the turn is complete; 0 while nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """The model for the end of turns has judged the quiet since `sample`."""
+
+    sample: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Muted:
+    """The caller switched the microphone off: what was being said ends here."""
+
+    sample: int
+
+
+# --- What recognition says
 
 
 class Sign(Enum):
@@ -66,6 +102,10 @@ class Recognised:
     finalize_id: int
     """The request that this final answers; 0 for none."""
     sign: Sign = Sign.NONE
+    from_sample: int = 0
+    """Where the first word begins; 0 where that is not known."""
+    through_sample: int = 0
+    """How far recognition has listened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +114,15 @@ class RecognizerChanged:
 
     decides_turns: bool
     """It says itself when a turn is over; silence is only a backstop."""
-    final_within_ms: float
-    """It may take this long for a final."""
+    final_grace_ms: float
+    """It may take this long for a final once the silence is long enough."""
+    early_final: bool = False
+    """Closing early costs it nothing."""
+    stable_interims: bool = False
+    """A reply may be prepared on an interim."""
+
+
+# --- What the page and the session say
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +142,16 @@ class Greet:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomForGuesses:
+    """Whether the workers have room for replies that may be in vain."""
+
+    enough: bool
+
+
+# --- What becomes of the reply
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyProgress:
     """A piece of an attempt came: text or voice."""
 
@@ -104,6 +161,13 @@ class ReplyProgress:
 @dataclass(frozen=True, slots=True)
 class ReplyAudible:
     """The first frame of voice (or the first after the queue ran dry) was handed to the network."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEstablished:
+    """So much of it was heard that the turn can't be taken back any more."""
 
     key: AttemptKey
 
@@ -145,6 +209,13 @@ class ToolsBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsActed:
+    """A tool that does more than read was started: the turn can't be taken back any more."""
+
+    key: AttemptKey
+
+
+@dataclass(frozen=True, slots=True)
 class ToolsOver:
     """All of them are through: the model goes on."""
 
@@ -152,30 +223,24 @@ class ToolsOver:
 
 
 @dataclass(frozen=True, slots=True)
-class Muted:
-    """The caller switched the microphone off: what was being said ends here."""
-
-    sample: int
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     """A deadline of the machine's may have passed."""
 
 
-ReplyEvent = ReplyProgress | ReplyAudible | ReplyDry | ReplyComplete | ReplyFailed | ToolsBegan | ToolsOver
+ReplyEvent = (
+    ReplyProgress
+    | ReplyAudible
+    | ReplyEstablished
+    | ReplyDry
+    | ReplyComplete
+    | ReplyFailed
+    | ToolsBegan
+    | ToolsActed
+    | ToolsOver
+)
+
+DetectorEvent = Onset | OnsetFaded | SpeechConfirmed | Dipped | WentOn | Paused | Estimated | Muted
 
 Event = (
-    Onset
-    | OnsetFaded
-    | SpeechConfirmed
-    | Paused
-    | Recognised
-    | RecognizerChanged
-    | Typed
-    | Greet
-    | GuessFailed
-    | ReplyEvent
-    | Muted
-    | Tick
+    DetectorEvent | Recognised | RecognizerChanged | Typed | Greet | RoomForGuesses | GuessFailed | ReplyEvent | Tick
 )

@@ -14,7 +14,7 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Stirring:
-    """An onset that is not confirmed yet. `before` is where to go back to when it fades."""
+    """An onset that is not confirmed yet, while no reply lives. `before` is where to go back to when it fades."""
 
     sample: int
     before: "Quiet | Pausing"
@@ -25,6 +25,8 @@ class Talking:
     """Speech goes on, in an open turn."""
 
     sample: int
+    """Where it began."""
+    since_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +34,71 @@ class Pausing:
     """Quiet after speech: the turn ends when the silence is long enough and recognition has closed it."""
 
     sample: int
-    finalize_id: int
-    silence_met_at_ms: float
-    closed: bool
-    """Recognition has answered the finalize request."""
+    """End of the speech."""
+    speech_sample: int
+    """Where the speech began."""
+    speech_since_ms: float
+    quiet_since_ms: float
+    firm_at_ms: float | None
+    """When the detector called it a pause; None: it is a dip still."""
+    probability: float = 0.0
+    """That the turn is complete."""
+    finalize_id: int = 0
+    """Of the request to close what was before; 0: not made yet."""
+    closed: bool = False
+    """Recognition has answered it."""
     opened: bool = True
     """False: a sound too short to be sure of. It opens a turn if recognition finds a word in it."""
-    met_before_sound_ms: float | None = None
-    """After a short sound in the pause: when the silence would have been long enough without it. If recognition finds
-    no word in it, it was none."""
+    before_sound: "Pausing | None" = None
+    """The pause that a short sound interrupted. If recognition finds no word in it, it was none."""
     asked_anew_at_ms: float = 0.0
     """When another recognizer was asked, which needs the time that its predecessor had."""
     asked_anew: int = 0
     """How often that was."""
 
+    @property
+    def firm(self) -> bool:
+        """It is a pause, and no dip any more."""
+        return self.firm_at_ms is not None
 
-CallerState = Quiet | Stirring | Talking | Pausing
+
+@dataclass(frozen=True, slots=True)
+class Interjecting:
+    """Sound from the caller while a reply lives: the voice is held until it is known what it means."""
+
+    sample: int
+    """Where it began."""
+    since_ms: float
+    """When; speech before a short quiet in it counts."""
+    confirmed: bool = False
+    """It is long enough to be speech."""
+    dip: "Dip | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dip:
+    """A short quiet in an interjection."""
+
+    sample: int
+    since_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """It is quiet again: recognition says whether it was a word. The voice is still held."""
+
+    sample: int
+    """Where the sound began."""
+    end_sample: int
+    since_ms: float
+    quiet_since_ms: float
+    due_ms: float
+    """When it was nothing, unless a word is found."""
+    finalize_id: int
+    confirmed: bool
+
+
+CallerState = Quiet | Stirring | Talking | Pausing | Interjecting | Weighing
 
 # --- The bot
 
@@ -66,6 +117,8 @@ class Thinking:
     progress_at_ms: float
     acting: bool = False
     """Tools run for it: they have their own deadlines."""
+    settled: bool = False
+    """The turn can't be taken back any more: too much was heard of the reply, or one of its tools has acted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +127,7 @@ class Speaking:
 
     key: AttemptKey
     acting: bool = False
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

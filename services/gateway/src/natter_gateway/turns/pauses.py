@@ -1,0 +1,61 @@
+"""How long a pause has to be, and what is done in it before it ends the turn: pure."""
+
+from typing import Final
+
+from natter_gateway.turns.ending import Ending
+from natter_gateway.turns.events import RecognizerChanged
+from natter_gateway.turns.settings import TurnSettings
+from natter_gateway.turns.states import Pausing
+from natter_gateway.turns.turn_words import TurnWords
+
+SAMPLES_PER_MS: Final = 16
+FINAL_TAIL_MS: Final = 100
+"""Recognition is asked to read this far into the silence: a model needs to hear that the word is over."""
+MOST_ASKED_ANEW: Final = 2
+"""So many other recognizers get their time in one pause. The caller does not wait for more: what is there has to do."""
+_EARLY_FINAL_QUIET_MS: Final = 80.0
+"""Quiet between words is shorter than this nearly always."""
+_GUESS_QUIET_MS: Final = 100.0
+_SURELY_COVERED_SAMPLES: Final = 20 * SAMPLES_PER_MS
+_PERHAPS_COVERED_SAMPLES: Final = 160 * SAMPLES_PER_MS
+"""The detector hears the last sound of a word longer than recognition needs; no word is this short."""
+
+
+def quiet_needed_ms(pausing: Pausing, words: TurnWords, settings: TurnSettings) -> float:
+    """How much quiet ends the turn: by how complete it sounds and reads."""
+    if words.ending is Ending.UNFINISHED:
+        return settings.silence_limit_ms
+    if pausing.probability >= settings.complete_probability:
+        return settings.end_of_turn_silence_ms
+    return settings.unsure_silence_ms if words.ending is Ending.FINISHED else settings.silence_limit_ms
+
+
+def silence_met_at_ms(pausing: Pausing, words: TurnWords, settings: TurnSettings) -> float:
+    """When the silence is long enough."""
+    return pausing.quiet_since_ms + quiet_needed_ms(pausing, words, settings)
+
+
+def early_final_at_ms(pausing: Pausing, recognizer: RecognizerChanged) -> float | None:
+    """When recognition is asked to close what was said though it may go on."""
+    if pausing.firm or pausing.finalize_id or recognizer.decides_turns or not recognizer.early_final:
+        return None
+    return pausing.quiet_since_ms + _EARLY_FINAL_QUIET_MS
+
+
+def guess_at_ms(
+    pausing: Pausing, words: TurnWords, recognizer: RecognizerChanged, settings: TurnSettings
+) -> float | None:
+    """When the words are complete enough to prepare a reply to them; None: not yet."""
+    if not pausing.opened or not words.heard or words.ending is Ending.UNFINISHED:
+        return None
+    if 0 < pausing.probability < settings.complete_probability:
+        return None
+    if pausing.closed:
+        return pausing.quiet_since_ms
+    if not recognizer.stable_interims:
+        return None
+    if words.reach(pausing.sample - _SURELY_COVERED_SAMPLES):
+        return pausing.quiet_since_ms
+    if words.reach(pausing.sample - _PERHAPS_COVERED_SAMPLES):
+        return pausing.quiet_since_ms + _GUESS_QUIET_MS
+    return None

@@ -1,0 +1,62 @@
+"""What words say about a turn."""
+
+import pytest
+
+from natter_gateway.turns.ending import Ending, ending_of
+from natter_gateway.turns.wording import interrupts, same_words
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("hello there", "Hello, there!"),
+        ("Um, I'm twenty one.", "I’m 21"),
+        ("two hundred and five", "200 and 5"),
+        ("three thousand four hundred", "3400"),
+        ("the café", "the cafe\u0301"),
+        ("twenty-two", "22"),
+        ("one two", "1 2"),
+    ],
+)
+def test_the_same_words_in_other_forms(one: str, other: str) -> None:
+    assert same_words(one, other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("hello there", "hello"), ("twenty one", "20 1"), ("one two", "12")])
+def test_other_words(one: str, other: str) -> None:
+    assert not same_words(one, other)
+
+
+@pytest.mark.parametrize("said", ["", "mhm", "Mm-hmm.", "yeah, okay", "I see", "Oh, I see.", "uh huh right"])
+def test_backchannels_do_not_interrupt(said: str) -> None:
+    assert not interrupts([said])
+
+
+@pytest.mark.parametrize("said", ["no", "stop", "yeah but", "I see a dog", "wait a moment"])
+def test_words_interrupt(said: str) -> None:
+    assert interrupts([said])
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [
+        ("I would like to book a table for", Ending.UNFINISHED),
+        ("I would like to book a table for.", Ending.UNFINISHED),
+        ("Tell me about the", Ending.UNFINISHED),
+        ("I went there and, um", Ending.UNFINISHED),
+        ("Bread, milk,", Ending.UNFINISHED),
+        ("I like tea because…", Ending.UNFINISHED),
+        ("What are you looking at", Ending.OPEN),
+        ("Where does it come from?", Ending.FINISHED),
+        ("A table for two", Ending.OPEN),
+        ("A table for two.", Ending.FINISHED),
+        ("", Ending.OPEN),
+    ],
+)
+def test_how_a_text_ends(text: str, ending: Ending) -> None:
+    assert ending_of(text, "en-GB") is ending
+
+
+def test_words_of_other_languages_say_nothing() -> None:
+    assert ending_of("ich weiß nicht was an", "de") is Ending.OPEN
+    assert ending_of("Brot, Milch,", "de") is Ending.UNFINISHED
