@@ -14,10 +14,14 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Stirring:
-    """An onset that is not confirmed yet, while no reply lives. `before` is where to go back to when it fades."""
+    """An onset that is not confirmed yet, while no reply lives."""
 
     sample: int
+    since_ms: float
     before: "Quiet | Pausing"
+    """Where to go back to when it fades."""
+    dip: "Dip | None" = None
+    """A short quiet in it, which may be its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Interjecting:
 
 @dataclass(frozen=True, slots=True)
 class Dip:
-    """A short quiet in an interjection."""
+    """A short quiet in a sound."""
 
     sample: int
     since_ms: float
