@@ -22,6 +22,14 @@ def test_gaps_are_silence() -> None:
     assert len(playout.before(400)) == LAGS
 
 
+def test_looking_ahead_moves_nothing() -> None:
+    playout = PlayoutEnvelope()
+    for number in range(4):
+        playout.played(-20.0 - number, 1_000 + number * 20)
+        assert playout.before(52 + number)[0] == SILENCE_DBFS
+    assert list(playout.before(53)[:4]) == [-23, -22, -21, -20]
+
+
 def test_late_packets_are_where_they_belong() -> None:
     slots = MicSlots()
     delays_ms = (3, 3, 60, 41, 3, 3)

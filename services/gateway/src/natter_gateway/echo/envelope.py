@@ -36,19 +36,16 @@ class PlayoutEnvelope:
         following = self._last + 1
         if slot < following or slot - following <= _SLACK_SLOTS:
             slot = following
-        self._silence_until(slot)
+        for missing in range(max(following, slot - _RING), slot):
+            self._ring[missing % _RING] = SILENCE_DBFS
         self._ring[slot % _RING] = dbfs
         self._last = slot
 
     def before(self, slot: int) -> Levels:
-        """Levels of `slot`, of the slot before it, and so on: `LAGS` of them."""
-        self._silence_until(slot + 1)
-        return self._ring[(slot - self._back) % _RING]
-
-    def _silence_until(self, slot: int) -> None:
-        for missing in range(max(self._last + 1, slot - _RING), slot):
-            self._ring[missing % _RING] = SILENCE_DBFS
-        self._last = max(self._last, slot - 1)
+        """Levels of `slot`, of the slot before it, and so on: `LAGS` of them. What is not played yet is silence."""
+        slots = slot - self._back
+        known = (slots <= self._last) & (slots > self._last - _RING)
+        return np.where(known, self._ring[slots % _RING], np.float32(SILENCE_DBFS))
 
 
 class MicSlots:

@@ -16,8 +16,8 @@ _LISTEN_MS: Final = LAGS * SLOT_MS + 200
 """So long after the last voice its echo may still be in the air."""
 _LEARN_EVERY: Final = (4, 15)
 """Mic frames between two looks at the past: while no echo is known for sure, and once one is."""
-_FIRST_LAGS: Final = (2, 18)
-"""Without a round trip an echo comes back after 40 to 360 ms; of an unknown one nothing else is believed at once."""
+_FIRST_LAGS: Final = (2, 20)
+"""Without a round trip an echo comes back after 40 to 400 ms; of an unknown one nothing else is believed at once."""
 _MARGIN_DB: Final = (6.0, 9.0)
 """A mic level this much over what the echo should be is somebody else: the least, and the most for an unsteady echo."""
 _TAIL_DB: Final = 2.0
