@@ -1,18 +1,64 @@
 import json
 
+import numpy as np
 import pytest
 
 from natter_bench.caller import Caller, Setup
 from natter_bench.errors import CallError
 from natter_bench.latency import LatencyReport, agreement, contribution_summaries, figures, latency_json
 from natter_bench.latency_call import Plan, converse
+from natter_bench.latency_hearing import WordsHeard, words_heard
 from natter_bench.latency_systems import LatencyRun, run_system
 from natter_bench.latency_text import latency_text
 from natter_bench.measure import Interruption
+from natter_bench.recording import VOICE_HZ, ReceivedPacket, decode
 from natter_bench.report import SessionReport, TurnReport
 from natter_bench.speculation import Speculation
 from natter_bench.speech import encode
 from natter_bench.transcript import Latency, latency_of
+from natter_emulators.marks import speak
+
+REPLY = "Sure, the moon goes around the earth. It has no air."
+
+
+def received(pcm, *, stall_at=None, stall_s=0.2):
+    """Speech as frames that arrive in time, but for those from `stall_at` on."""
+    encoded = encode(pcm, VOICE_HZ)
+    packets = [
+        ReceivedPacket(
+            number * 0.02 + (stall_s if stall_at is not None and number >= stall_at else 0),
+            number,
+            number * 960,
+            payload,
+        )
+        for number, payload in enumerate(encoded.frames)
+    ]
+    return decode(packets)
+
+
+def test_a_reply_that_came_whole_has_no_hole():
+    found = words_heard(received(speak(REPLY, VOICE_HZ).pcm), REPLY, after_s=-1)
+    assert found == WordsHeard((), (), ())
+
+
+def test_a_pause_between_sentences_is_no_hole_and_one_between_words_is():
+    first, second = (speak(text, VOICE_HZ).pcm for text in ("Sure, the moon goes around the earth.", "It has no air."))
+    pause = np.zeros(VOICE_HZ // 4, np.int16)
+    assert words_heard(received(np.concatenate([first, pause, second])), REPLY, after_s=-1) == WordsHeard((), (), ())
+    broken = speak(REPLY, VOICE_HZ)
+    cut = broken.words[2].to_sample + VOICE_HZ // 25
+    sound = np.concatenate([broken.pcm[:cut], pause, broken.pcm[cut:]])
+    found = words_heard(received(sound), REPLY, after_s=-1)
+    assert (found.lost, found.doubled) == ((), ())
+    assert found.holes_ms == (pytest.approx(250, abs=20),)
+
+
+def test_packets_that_come_late_and_words_that_do_not_come_are_told():
+    speech = speak(REPLY, VOICE_HZ)
+    between = (speech.words[2].to_sample + VOICE_HZ // 25) // 480 + 1
+    assert len(words_heard(received(speech.pcm, stall_at=between), REPLY, after_s=-1).holes_ms) == 1
+    short = speech.pcm[: speech.words[-2].to_sample]
+    assert words_heard(received(short), REPLY, after_s=-1).lost == ("air",)
 
 
 def a_turn(heard_ms, told_ms=None):
@@ -25,7 +71,8 @@ def a_turn(heard_ms, told_ms=None):
 def a_run(system, turns, speculation=None, errors=()):
     barge_ins = [Interruption(1.0, 1.2, True), Interruption(1.0, 1.3, True), Interruption(1.0, 5.0, False)]
     session = SessionReport(Setup(), turns, barge_ins, 0, 0, 0, 60.0)
-    return LatencyRun(system, session, 14, 10, errors, speculation or Speculation())
+    replies = (WordsHeard((), (), ()), WordsHeard(("moon",), (), (80.0,)))
+    return LatencyRun(system, session, replies, 14, 10, errors, speculation or Speculation())
 
 
 def test_agreement_of_the_gateway_with_the_caller():
@@ -58,6 +105,7 @@ def test_figures_leave_out_what_was_missed_and_not_silenced():
     assert found["missed_turns"] == 1
     assert found["time_to_silence_p50_ms"] == pytest.approx(250)
     assert found["not_silenced"] == 1
+    assert (found["holes"], found["words_lost"], found["words_doubled"]) == (1, 1, 0)
     assert found["generations_per_turn"] == 1.4
 
 
@@ -105,6 +153,4 @@ async def test_a_system_that_is_not_there_is_told_in_words(monkeypatch):
 
 
 def encode_nothing():
-    import numpy as np
-
     return encode(np.zeros(320, np.int16), 16_000)

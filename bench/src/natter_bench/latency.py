@@ -111,8 +111,9 @@ def figures(run: LatencyRun) -> dict[str, float | None]:
         "time_to_silence_p95_ms": silenced.p95,
         "missed_turns": float(session.missed_turns),
         "talked_over": float(session.talked_over),
-        "holes": None if session.holes is None else float(session.holes),
-        "suspected_holes": float(session.suspected_holes),
+        "holes": float(sum(len(one.holes_ms) for one in run.replies)),
+        "words_lost": float(sum(len(one.lost) for one in run.replies)),
+        "words_doubled": float(sum(len(one.doubled) for one in run.replies)),
         "not_silenced": float(sum(not one.silenced for one in session.barge_ins)),
         "generations_per_turn": run.generations / run.turns if run.turns else None,
     }

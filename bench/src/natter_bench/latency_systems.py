@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -15,13 +15,13 @@ import httpx
 from natter_bench.caller import Caller
 from natter_bench.errors import CallError
 from natter_bench.latency_call import Plan, Say, converse
+from natter_bench.latency_hearing import WordsHeard, words_heard
 from natter_bench.latency_script import INTERRUPTION, LONG_UTTERANCES, UTTERANCES, reply_to
 from natter_bench.pipecat_system import pipecat_python, pipecat_system
 from natter_bench.report import SessionReport, session_report
 from natter_bench.signalling import http_client
 from natter_bench.speculation import Speculation, speculation_of
 from natter_bench.speech import EncodedSpeech, encode
-from natter_bench.tap import VoiceTap
 from natter_bench.undisturbed import undisturbed
 from natter_local.broker import BrokerError
 from natter_local.system import GATEWAY, StartError
@@ -55,6 +55,8 @@ class LatencyRun:
 
     system: str
     session: SessionReport
+    replies: tuple[WordsHeard, ...]
+    """Of the turns that were heard out."""
     generations: int
     """That the model was asked for, dropped ones too."""
     turns: int
@@ -72,7 +74,6 @@ class _Called:
     url: str
     via_start: bool
     bot: str | None = None
-    nats_url: str | None = None
     metrics_url: str | None = None
 
 
@@ -104,14 +105,14 @@ async def run_system(system: str, talk: Plan, say: Say) -> LatencyRun:
                 _script(emulators)
                 running = _natter if system == NATTER else _pipecat
                 async with running(Path(name), emulators, say) as called:
-                    session, errors = await _call(called, talk, http, say)
+                    session, replies, errors = await _call(called, talk, http, say)
                     counted = await _speculation(http, called.metrics_url)
                 generations = sum(request.path == _GENERATION for request in emulators.openai.requests)
         except (StartError, BrokerError) as error:
             raise CallError(f"{system} does not come up: {error}") from error
     # An interruption is a turn, too.
     turns = len(session.turns) + 2 * len(session.barge_ins)
-    return LatencyRun(system, session, generations, turns, errors, counted)
+    return LatencyRun(system, session, replies, generations, turns, errors, counted)
 
 
 def _script(emulators: Emulators) -> None:
@@ -129,7 +130,7 @@ async def _natter(folder: Path, emulators: Emulators, say: Callable[[str], objec
     async with provider_system(folder, emulators, [case], {}, _ONE_OF_EACH) as system:
         (gateway,) = system.of(GATEWAY)
         say(f"calling {system.url}\n")
-        yield _Called(system.url, via_start=True, bot=BOT, nats_url=system.nats_url, metrics_url=gateway.url)
+        yield _Called(system.url, via_start=True, bot=BOT, metrics_url=gateway.url)
 
 
 @asynccontextmanager
@@ -141,24 +142,20 @@ async def _pipecat(folder: Path, emulators: Emulators, say: Callable[[str], obje
 
 async def _call(
     called: _Called, talk: Plan, http: httpx.AsyncClient, say: Say
-) -> tuple[SessionReport, tuple[str, ...]]:
-    async with AsyncExitStack() as stack:
-        tap = None if called.nats_url is None else await stack.enter_async_context(VoiceTap.open(called.nats_url))
-        stack.enter_context(undisturbed())
-        begin_s = time.monotonic()
-        caller = await stack.enter_async_context(
-            Caller.connect(
-                called.url,
-                bot=called.bot,
-                via_start=called.via_start,
-                http=http,
-                on_session=None if tap is None else tap.listen,
-            )
-        )
-        exchanges, barge_ins = await converse(caller, talk, say)
-        seconds = time.monotonic() - begin_s
-        errors = dict.fromkeys(_words(one.data) for one in caller.recording.of_type("error"))
-        return session_report(caller, exchanges, barge_ins, seconds, tap), tuple(errors)
+) -> tuple[SessionReport, tuple[WordsHeard, ...], tuple[str, ...]]:
+    begin_s = time.monotonic()
+    connecting = Caller.connect(called.url, bot=called.bot, via_start=called.via_start, http=http)
+    with undisturbed():
+        async with connecting as caller:
+            exchanges, barge_ins = await converse(caller, talk, say)
+    seconds = time.monotonic() - begin_s
+    frames = caller.recording.frames()
+    replies = tuple(
+        words_heard(frames, UTTERANCES[number % len(UTTERANCES)].reply, after_s=one.began_s, before_s=one.ended_s)
+        for number, one in enumerate(exchanges)
+    )
+    errors = dict.fromkeys(_words(one.data) for one in caller.recording.of_type("error"))
+    return session_report(caller, exchanges, barge_ins, seconds), replies, tuple(errors)
 
 
 def _words(error: Any) -> str:

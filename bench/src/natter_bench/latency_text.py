@@ -20,7 +20,8 @@ _ROWS: Final = (
     ("missed turns", "missed_turns", ""),
     ("spoke too early", "talked_over", ""),
     ("holes", "holes", ""),
-    ("suspected holes", "suspected_holes", ""),
+    ("words lost", "words_lost", ""),
+    ("words doubled", "words_doubled", ""),
     ("not silenced", "not_silenced", ""),
     ("generations a turn", "generations_per_turn", "x"),
 )
@@ -46,6 +47,12 @@ def latency_text(report: LatencyReport, *, verbose: bool = False) -> str:
         for run in runs:
             lines += ["", f"{run.system}, turn by turn"]
             lines += [_turn_line(number, one) for number, one in enumerate(run.session.turns, 1)]
+            lines += [
+                f"  reply {number:2d}  holes of {', '.join(_cell(ms, 'ms') for ms in one.holes_ms) or '-'}; "
+                f"lost: {' '.join(one.lost) or '-'}; doubled: {' '.join(one.doubled) or '-'}"
+                for number, one in enumerate(run.replies, 1)
+                if one.holes_ms or one.lost or one.doubled
+            ]
             lines += [
                 f"  interruption {number:2d}  silent after {_cell(one.time_to_silence_ms, 'ms')}"
                 for number, one in enumerate(run.session.barge_ins, 1)
@@ -89,8 +96,7 @@ def _turn_line(number: int, one: TurnReport) -> str:
             for name, ms in one.latency.contributions.items()
         )
         line += f"  gateway {one.latency.total_ms:.0f} ({_signed(difference_ms(one))}): {parts}"
-    holes = len(one.voice.holes) if one.voice is not None else 0
-    return f"{line}{f'  {holes} holes' if holes else ''}  “{one.user_text}”"
+    return f"{line}  “{one.user_text}”"
 
 
 def _count(run: LatencyRun) -> str:

@@ -85,7 +85,7 @@ def test_no_segment_is_much_longer_than_the_limit(words: list[str]) -> None:
     [
         (
             "Well, hello there my friend, how are you? I am fine. Thanks.",
-            ["Well, ", "hello there my friend, how are you? ", "I am fine. ", "Thanks."],
+            ["Well, ", "hello there my friend, ", "how are you? ", "I am fine. ", "Thanks."],
         ),
         ("Sure. I can do that, and more. Ok?", ["Sure. ", "I can do that, and more. ", "Ok?"]),
         ("Have fun! 😀 Bye.", ["Have fun! 😀 ", "Bye."]),
@@ -154,3 +154,14 @@ def test_a_sentence_is_parted_only_as_often_as_the_voice_would_run_dry() -> None
     assert len(slow) > 3
     assert len(texts_of(SLOW, "clause", 8.0)) == 2
     assert texts_of(SLOW, "sentence", 8.0) == [SLOW]
+
+
+def test_behind_very_little_a_long_sentence_ends_at_a_comma() -> None:
+    sentence = "I can tell you all about it, but it is a long story with many people in it. "
+    assert texts_of("Sure, " + sentence + "Ok?") == [
+        "Sure, ",
+        "I can tell you all about it, ",
+        "but it is a long story with many people in it. ",
+        "Ok?",
+    ]
+    assert texts_of("That is a good question indeed. " + sentence + "Ok?")[-2:] == [sentence, "Ok?"]

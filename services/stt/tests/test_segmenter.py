@@ -124,6 +124,22 @@ def test_a_dip_is_transcribed_after_60_ms_and_its_interim_keeps_up_with_the_quie
     assert bench.jobs == [dip]
 
 
+def test_while_the_model_is_busy_only_longer_dips_are_transcribed() -> None:
+    dip = quiet(60) + loud(100)
+    bench = Bench()
+    bench.take(bench.segmenter.speech(0, speaking=True))
+    bench.feed(loud(300) + dip * 2)
+    assert len(bench.jobs) == 1  # the first dip's answer has not come
+    bench.answer(bench.jobs[0].job, "So", took_ms=60)
+    bench.feed(dip)
+    assert len(bench.jobs) == 2
+    bench.answer(bench.jobs[1].job, "So what", took_ms=300)
+    bench.feed(dip)
+    assert len(bench.jobs) == 2
+    bench.feed(quiet(100))
+    assert len(bench.jobs) == 3
+
+
 def test_an_interim_that_was_overtaken_by_speech_says_how_far_it_heard() -> None:
     bench = Bench()
     bench.take(bench.segmenter.speech(0, speaking=True))

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natter_tts.aligned import AlignedSegment, TimedCharacter
+from natter_tts.aligned import HEAD_START_SAMPLES, AlignedSegment, TimedCharacter
 from natter_tts.provider import RATE_HZ, VoiceChunk
 from natter_tts.shape import FRAME_SAMPLES
 
@@ -43,10 +43,13 @@ def check(chunks: list[VoiceChunk]) -> int:
     return position
 
 
-@given(st.lists(st.integers(1, 60), max_size=8))
-def test_all_words_once_with_true_times_however_it_is_cut_into_messages(cuts: list[int]) -> None:
+SPEEDS = st.sampled_from([0.0, 2.0, 8.0, 100.0])
+
+
+@given(st.lists(st.integers(1, 60), max_size=8), SPEEDS)
+def test_all_words_once_with_true_times_however_it_is_cut_into_messages(cuts: list[int], speed: float) -> None:
     text = "Hello there, how are you?"
-    segment = AlignedSegment(text, text)
+    segment = AlignedSegment(text, text, speed)
     chunks: list[VoiceChunk] = []
     for pcm, characters in messages(text + " ", cuts):
         assert not segment.sounded_out
@@ -155,3 +158,29 @@ def test_nothing_to_say_has_no_samples() -> None:
     assert end.end
     assert end.total_samples == 0
     assert [word.text for word in end.words] == ["😀", "—"]
+
+
+def test_the_first_word_is_begun_when_its_rest_will_come_in_time() -> None:
+    text = "Wonderful news."
+
+    def given_out(speed: float) -> list[int]:
+        segment = AlignedSegment(text, text, speed)
+        return [
+            sum(len(chunk.pcm) // 2 for chunk in segment.feed(pcm, characters))
+            for pcm, characters in messages(text, [2, 4, 6, 8, 10])
+        ]
+
+    assert given_out(0.0)[:4] == [0, 0, 0, 0]
+    # At 70 ms a letter and 120 ms a piece the rest needs 52 ms behind the second piece, 37 behind the third.
+    assert given_out(9.0)[:4] == [0, 0, HEAD_START_SAMPLES, 0]
+    assert given_out(100.0)[:4] == [HEAD_START_SAMPLES, 0, 0, 0]
+    assert len({sum(given_out(speed)) for speed in (0.0, 9.0, 100.0)}) == 1
+
+
+def test_of_a_first_word_that_breaks_off_there_is_too_little_to_be_heard() -> None:
+    text = "Wonderful news."
+    segment = AlignedSegment(text, text, 100.0)
+    ((pcm, characters), *_) = messages(text, [8])
+    chunks = segment.feed(pcm, characters) + segment.cut()
+    assert sum(len(chunk.pcm) // 2 for chunk in chunks) == HEAD_START_SAMPLES == 40 * RATE_HZ // 1000
+    assert not any(chunk.words for chunk in chunks)

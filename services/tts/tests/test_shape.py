@@ -32,14 +32,20 @@ def padded(before: int, sound: int, behind: int) -> np.ndarray:
         ("Yes.", 250),
         ("“Yes!”", 250),
         ("Yes?)", 250),
-        ("Yes", 60),
+        ("Yes", 20),
         ("Yes —", 120),
         ("是。", 250),
-        ("", 60),
+        ("", 20),
     ],
 )
 def test_the_pause_of_punctuation(spoken: str, pause_ms: int) -> None:
     assert pause_samples(spoken) == pause_ms * 24
+
+
+def test_a_line_without_punctuation_ends_like_a_sentence() -> None:
+    assert pause_samples("one egg", "- one egg\n") == 250 * 24
+    assert pause_samples("one egg,", "- one egg,\n") == 120 * 24
+    assert pause_samples("one egg", "one egg ") == 20 * 24
 
 
 @given(st.integers(0, 12_000), st.integers(480, 24_000), st.integers(0, 12_000), st.sampled_from([0, 2880, 6000]))

@@ -35,6 +35,11 @@ AHEAD_S: Final = 0.2
 _NEXT_TOKEN_S: Final = 0.03
 
 
+# A voice that gives out segments whole needs about an eighth of their length. One that is longer than so many times all
+# that was said before ends at a comma, if there is one.
+GROWTH: Final = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A piece of the reply, numbered in the attempt from 1: as shown, and for the voice.
@@ -60,6 +65,7 @@ class Segmenter:
         self._first = first
         self._rest = ""
         self._at_sentence_end = False
+        self._letters_said = 0 if kept == 0 else LIMIT_CHARS
         # When the voice has said all that was given out, if it began at once.
         self._dry_s = inf
 
@@ -120,7 +126,9 @@ class Segmenter:
         if self._number == 0:
             clause = clause_end(head, 0, CLAUSE_LETTERS)
             last = False
-        elif sentence is None and now_s + AHEAD_S + _NEXT_TOKEN_S >= self._dry_s:
+        elif sentence is not None:
+            return last_clause_end(_within(head, GROWTH * self._letters_said), CLAUSE_LETTERS)
+        elif now_s + AHEAD_S + _NEXT_TOKEN_S >= self._dry_s:
             clause = last_clause_end(head, CLAUSE_LETTERS)
             last = True
         else:
@@ -137,6 +145,7 @@ class Segmenter:
         said = segment.spoken
         pause_s = _SENTENCE_PAUSE_S if _ends_sentence(said) else 0.0
         pause_s = _CLAUSE_PAUSE_S if said.endswith((",", ";", ":", "—", "–")) else pause_s
+        self._letters_said += count_letters(said)
         begins_s = now_s if self._dry_s == inf else max(now_s, self._dry_s)
         self._dry_s = begins_s + count_letters(said) / LETTERS_PER_S + pause_s
 
@@ -175,6 +184,15 @@ class Segmenter:
         self._number += 1
         self._at_sentence_end = _ends_sentence(text)
         return Segment(self._number, text, spoken_form(text))
+
+
+def _within(text: str, letters: int) -> str:
+    """The beginning of ``text`` that has ``letters`` letters; empty if it has no more than these."""
+    for position, character in enumerate(text):
+        letters -= character.isalnum()
+        if letters < 0:
+            return text[:position]
+    return ""
 
 
 def _ends_sentence(text: str) -> bool:

@@ -19,6 +19,11 @@ from natter_tts.words import TimedWord, letters, place_words
 
 # Times come in whole milliseconds and are rounded as each vendor likes.
 _ROUNDING_SAMPLES: Final = RATE_HZ * 30 // 1000
+# Of a word that is not complete so much may be given out ahead: cut off there and said again from its start, it is no
+# word heard twice.
+HEAD_START_SAMPLES: Final = 2 * FRAME_SAMPLES
+# Of a letter that has not come, unless those before it were longer.
+_LETTER_SAMPLES: Final = RATE_HZ * 70 // 1000
 # Samples of a word in the made-up time in which shown words are laid over spoken ones before any audio is there.
 _UNIT: Final = 10_000
 
@@ -36,9 +41,17 @@ class AlignedSegment:
     """One segment of a reply: audio and characters in, chunks out.
 
     What was given out ends with a whole word, to the frame of 20 ms below its end; `cut` gives the rest of that frame.
+    Only the first word is begun before it is whole: by `HEAD_START_SAMPLES`, once its rest will come while they play.
+
+    Args:
+        text: as shown.
+        spoken: as said.
+        speed: how many times faster than it plays the voice comes, at least; 0 where nobody knows.
     """
 
-    def __init__(self, text: str, spoken: str) -> None:
+    def __init__(self, text: str, spoken: str, speed: float = 0.0) -> None:
+        self._speed = speed
+        self._longest_piece = 0
         self._text = text
         self._spoken = spoken
         said = [word for word in map(letters, spoken.split()) if word]
@@ -87,6 +100,7 @@ class AlignedSegment:
     def feed(self, pcm: bytes, characters: Sequence[TimedCharacter]) -> list[VoiceChunk]:
         """Take a piece of audio and the characters whose times count from its beginning; return what became ready."""
         base = len(self._audio)
+        self._longest_piece = max(self._longest_piece, len(pcm) // 2)
         self._audio = np.concatenate([self._audio, np.frombuffer(pcm, "<i2")])
         for character in characters:
             begin = base + character.from_ms * RATE_HZ // 1000
@@ -100,11 +114,12 @@ class AlignedSegment:
             return []
         complete = self._complete_words()
         if not complete:
-            return []
+            ahead = self._start + HEAD_START_SAMPLES
+            return self._push(ahead) if self._first_word_in_time(ahead) else []
         self._place(complete)
         end = min(self._said[complete - 1].to_sample, len(self._audio))
         frames = (end - self._start) // FRAME_SAMPLES
-        return self._push(self._start + frames * FRAME_SAMPLES)
+        return self._push(max(self._pushed, self._start + frames * FRAME_SAMPLES))
 
     def finish(self) -> list[VoiceChunk]:
         """Nothing follows: the rest up to the pause behind the last sound, and the end."""
@@ -141,6 +156,16 @@ class AlignedSegment:
         if self._letters == self._ends[len(self._said)]:
             self._said.append(TimedWord("", first, end))
             self._open_from = None
+
+    def _first_word_in_time(self, ahead: int) -> bool:
+        """Will the rest of the first word be there before what lies before sample ``ahead`` was played?"""
+        begun = self._open_from
+        if begun is None or not self._speed or self._pushed >= ahead or len(self._audio) < ahead:
+            return False
+        letter = max(_LETTER_SAMPLES, (len(self._audio) - begun) // self._letters)
+        # The piece that brings the end of the word has to be there as a whole.
+        missing = letter * (self._ends[0] - self._letters) + self._longest_piece
+        return missing / self._speed <= HEAD_START_SAMPLES
 
     def _complete_words(self) -> int:
         """How many words of what is said have all their letters and their audio."""

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from natter_common.providers import Trouble
 from natter_tts.aligned import AlignedSegment
+from natter_tts.arrival import ArrivalSpeed
 from natter_tts.provider import TtsError, TtsSettings, VoiceChunk
 
 if TYPE_CHECKING:
@@ -103,16 +104,19 @@ class ElevenLabsStream:
         self._attempt = ""
         self._context: VoiceContext | None = None
         self._closed = False
+        self._speed_seen = ArrivalSpeed()
         pool.hold(self._line)
 
     async def synthesize(self, text: str, spoken: str, *, attempt: str, last: bool) -> AsyncGenerator[VoiceChunk, None]:
-        segment = AlignedSegment(text, spoken)
+        loop = asyncio.get_running_loop()
+        segment = AlignedSegment(text, spoken, self._speed_seen.least)
         if segment.has_letters:
             context = await self._context_of(attempt)
             done = False
             try:
                 context.say(spoken)
                 while not segment.sounded_out and (piece := await _next(context, segment)) is not None:
+                    self._speed_seen.note(segment.received_samples, len(piece.pcm) // 2, loop.time())
                     for chunk in segment.feed(piece.pcm, piece.characters):
                         yield chunk
                 done = True

@@ -120,7 +120,7 @@ class LocalStream:
         words: list[SpokenWord] = [] if plan else list(place_words(text, ()))
         position = 0
         for index, (utterance, share) in enumerate(zip(plan, shares, strict=False)):
-            pause = pause_samples(spoken if index == len(plan) - 1 else utterance.text)
+            pause = pause_samples(spoken, text) if index == len(plan) - 1 else pause_samples(utterance.text)
             made = cast("_Made", await self._provider.run(_maker(utterance, share, self._speed, position, pause)))
             position += len(made.audio)
             words += made.words

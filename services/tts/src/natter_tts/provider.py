@@ -47,7 +47,8 @@ class VoiceChunk:
     Attributes:
         first_sample: where it begins in the segment.
         pcm: s16le, 480 samples in the first chunk, up to 4,800 in later ones; may be empty in the last.
-        words: those that begin in this chunk (or, without sound, at the segment's end).
+        words: those that begin in this chunk (or, without sound, at the segment's end); the first word of a segment may
+            come with the chunk behind that.
         end: nothing follows; then ``total_samples`` is how many samples the segment has.
     """
 
@@ -69,7 +70,8 @@ class TtsStream(Protocol):
         """Yield the voice of one segment, the last chunk with ``end``. ``aclose()`` or cancellation stops it at once.
 
         The segment starts at most 20 ms before its first sound and ends with the pause of its punctuation. What was
-        yielded ends with a whole word at any time: after a fault another provider says the rest, nothing twice.
+        yielded ends with a whole word at any time: after a fault another provider says the rest, nothing twice. Before
+        the first word is whole there may be 40 ms of it: too little to be heard as a word.
 
         Args:
             text: as shown; the words of the chunks are of it.

@@ -25,15 +25,19 @@ CHUNK_SAMPLES: Final = RATE_HZ * 200 // 1000
 
 _PAUSES_MS: Final = {",": 120, ";": 120, ":": 120, "—": 120, "–": 120, ".": 250, "!": 250, "?": 250, "…": 250}
 _PAUSES_MS_WIDE: Final = {"。": 250, "！": 250, "？": 250, "，": 120, "、": 120}
-_NO_PUNCTUATION_MS: Final = 60
+# A phrase whose clause goes on in the next segment: the voice is not to stop there. Frames add up to 20 ms.
+_NO_PUNCTUATION_MS: Final = 20
+# A line that ends without punctuation: an item of a list.
+_LINE_MS: Final = 250
 # Above it the limiter bends; everything below passes unchanged.
 _KNEE: Final = 0.8
 
 
-def pause_samples(spoken: str) -> int:
-    """The pause behind ``spoken``, by its last punctuation mark."""
+def pause_samples(spoken: str, text: str = "") -> int:
+    """The pause behind ``spoken``, by its last punctuation mark; by the end of its line as shown, where it has none."""
     last = spoken.rstrip(" \t\r\n\"'”’»)]*_")[-1:]
-    return RATE_HZ * (_PAUSES_MS | _PAUSES_MS_WIDE).get(last, _NO_PUNCTUATION_MS) // 1000
+    ends_line = "\n" in text[len(text.rstrip()) :]
+    return RATE_HZ * (_PAUSES_MS | _PAUSES_MS_WIDE).get(last, _LINE_MS if ends_line else _NO_PUNCTUATION_MS) // 1000
 
 
 def sound_span(audio: Samples) -> tuple[int, int] | None:

@@ -25,7 +25,7 @@ def silent_segment(text: str) -> VoiceChunk:
 
 def whole_segment(text: str, spoken: str, pcm: bytes) -> list[VoiceChunk]:
     """A segment's audio, 24 kHz s16le, in shape and in chunks; all word times are estimated."""
-    pause = pause_samples(spoken)
+    pause = pause_samples(spoken, text)
     raw = np.frombuffer(pcm[: len(pcm) & ~1], "<i2").astype(np.float32) / np.float32(32768.0)
     audio, _ = trim(raw, pause)
     end = max(0, len(audio) - pause)

@@ -83,15 +83,8 @@ class ListenRecognition(Recognition):
             while self._signals and end + ROUNDING_SAMPLES >= self._signals[0].until:
                 self._signals.popleft().answered = True
         super()._heard(heard, now)
-        self._give_out_late(now)
-
-    def speech(self, from_sample: int, *, speaking: bool, now: float) -> None:
-        super().speech(from_sample, speaking=speaking, now=now)
-        self._give_out_late(now)
-
-    def _give_out_late(self, now: float) -> None:
-        """What was left out of an answer is a final of its own once nobody speaks: it may not be asked for again."""
-        if self._parts and not self._asked and not self._speaking and self._parts[0].from_sample < self._asked_to:
+        if self._parts and not self._asked and self._parts[0].from_sample < self._asked_to:
+            # It was left out of an answer, and may not be asked for again.
             self._give_out(0, self._parts_end, now)
 
     def _closes(self, ask: Ask) -> int:

@@ -28,6 +28,9 @@ _MS: Final = SAMPLE_RATE_HZ // 1_000
 LEAD_SAMPLES: Final = 200 * _MS  # before vad's onset
 TAIL_SAMPLES: Final = 100 * _MS  # behind the end that was asked for: the last sound fades longer than vad hears it
 DIP_MS: Final = 60
+# Who waits longer than this for an answer, or for the last dip's, has longer dips looked at only.
+BUSY_MS: Final = 170
+BUSY_DIP_BLOCKS: Final = 5
 SETTLED_SAMPLES: Final = 40 * _MS  # an interim that ends closer behind the last sound may have cut it off
 KEEP_UP_SAMPLES: Final = 40 * _MS  # so often an interim is told again while it is quiet
 KEEP_UP_FOR_SAMPLES: Final = 400 * _MS  # in noise vad hears the end up to 210 ms later, and then 200 ms are a pause
@@ -248,7 +251,7 @@ class Segmenter:
         if not stretch.loud_blocks:
             return
         quiet, attempt = stretch.quiet_at_end, self._attempt
-        if quiet >= self._dip_blocks:
+        if quiet >= (max(self._dip_blocks, BUSY_DIP_BLOCKS) if self._busy else self._dip_blocks):
             if attempt is not None and attempt.to_sample >= stretch.end_sample + SETTLED_SAMPLES:
                 due = now - attempt.told_through >= KEEP_UP_SAMPLES
                 if due and attempt.text and now - stretch.end_sample <= KEEP_UP_FOR_SAMPLES:
@@ -262,6 +265,12 @@ class Segmenter:
                 self._count("skipped")
             else:
                 self._ask(JobKind.INTERIM, self._start, stretch, actions)
+
+    @property
+    def _busy(self) -> bool:
+        attempt = self._attempt
+        open_dip = attempt is not None and attempt.kind is JobKind.DIP and attempt.text is None
+        return open_dip or self._took_ms > BUSY_MS
 
     def _ask(self, kind: JobKind, start: int, stretch: Stretch, actions: list[Action]) -> None:
         self._drop_attempt(actions)
