@@ -9,7 +9,8 @@ import type { Call } from "./connection/call";
 import { type CallState, type Phase, useCall } from "./connection/useCall";
 import { CallControls } from "./controls/CallControls";
 import { useSendText } from "./controls/useSendText";
-import { latencyOf } from "./status/latency";
+import { type Latency, latencyOf } from "./status/latency";
+import { LatencyNote } from "./status/LatencyNote";
 import { ProblemNote } from "./status/ProblemNote";
 import { Status } from "./status/Status";
 import { useTurn } from "./status/useTurn";
@@ -31,7 +32,7 @@ function Page({ state }: { readonly state: CallState }) {
   const [picked, setPicked] = useState<string>();
   const [withMicrophone, setWithMicrophone] = useState(true);
   const [turn, tellTurn] = useTurn();
-  const [latencyMs, forgetLatency] = useLatency();
+  const [latency, forgetLatency] = useLatency();
   const sendText = useSendText();
 
   const bots = list.state === "loaded" ? list.bots : [];
@@ -60,12 +61,7 @@ function Page({ state }: { readonly state: CallState }) {
     <div className="page" data-phase={phase}>
       <header>
         <h1>Natter</h1>
-        {latencyMs !== undefined && !idle && (
-          <p className="latency" data-testid="latency" title="From the end of your speech to the first sound of the answer">
-            <span>answered in </span>
-            {Math.round(latencyMs)} ms
-          </p>
-        )}
+        {latency && !idle && <LatencyNote latency={latency} />}
         <Status phase={phase} turn={turn} />
       </header>
       <main ref={main} tabIndex={-1}>
@@ -112,14 +108,14 @@ function Conversation({ bot, phase }: { readonly bot: Bot | undefined; readonly 
   return <BotIntro bot={bot} />;
 }
 
-/** How long the newest answer took, ms, and what makes the page forget it. */
-function useLatency(): readonly [number | undefined, () => void] {
-  const [latencyMs, setLatencyMs] = useState<number>();
-  const forget = useCallback(() => setLatencyMs(undefined), []);
+/** How long the newest answer took, and what makes the page forget it. */
+function useLatency(): readonly [Latency | undefined, () => void] {
+  const [latency, setLatency] = useState<Latency>();
+  const forget = useCallback(() => setLatency(undefined), []);
   useRTVIClientEvent(RTVIEvent.Connected, forget);
   useRTVIClientEvent(
     RTVIEvent.Metrics,
-    useCallback((metrics: unknown) => setLatencyMs((last) => latencyOf(metrics) ?? last), []),
+    useCallback((metrics: unknown) => setLatency((last) => latencyOf(metrics) ?? last), []),
   );
-  return [latencyMs, forget];
+  return [latency, forget];
 }
