@@ -17,7 +17,7 @@ from natter_stt.local.ring import BLOCK_SAMPLES, AudioRing
 NOTHING_DBFS: Final = -55.0  # below it there is nothing to be recognized, however quiet the rest
 UNDER_PEAK_DB: Final = 35.0
 OVER_FLOOR_DB: Final = 8.0
-FLOOR_AT_MOST_UNDER_PEAK_DB: Final = 20.0
+FLOOR_AT_MOST_UNDER_PEAK_DB: Final = 15.0
 FLOOR_BLOCKS: Final = 500  # 10 s: words leave gaps enough in it to hear the room
 _FLOOR_PERCENTILE: Final = 10
 _BORDER_BLOCKS: Final = 5  # a border lies in the middle of the quietest 100 ms
