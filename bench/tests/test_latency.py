@@ -141,7 +141,7 @@ async def test_a_conversation_is_heard_out_and_then_interrupted(serve_bot, voice
         serve_bot(reply=encode(voice_like(3.0, 24_000), 24_000)) as bot,
         Caller.connect(bot.url, via_start=False) as caller,
     ):
-        exchanges, barge_ins = await converse(caller, Plan([speech], [speech], speech), lines.append)
+        exchanges, barge_ins = await converse(caller, Plan([speech], [""], [speech], speech), lines.append)
     assert (len(exchanges), len(barge_ins)) == (1, 1)
     assert len(lines) == 2
 
@@ -149,7 +149,7 @@ async def test_a_conversation_is_heard_out_and_then_interrupted(serve_bot, voice
 async def test_a_system_that_is_not_there_is_told_in_words(monkeypatch):
     monkeypatch.setattr("natter_bench.pipecat_system.pipecat_python", lambda: None)
     with pytest.raises(CallError, match="not installed"):
-        await run_system("pipecat", Plan([], [], encode_nothing()), lambda _line: None)
+        await run_system("pipecat", Plan([], [], [], encode_nothing()), lambda _line: None)
 
 
 def encode_nothing():

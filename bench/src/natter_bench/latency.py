@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, Final
 
+from natter_bench.latency_script import LONG_UTTERANCES, UTTERANCES
 from natter_bench.measure import p50
 from natter_bench.report import Summary, TurnReport, summary, time_to_silence, voice_to_voice
 
@@ -61,7 +63,10 @@ async def run_latency(options: LatencyOptions, say: Say) -> LatencyReport:
     from natter_bench import latency_systems as systems  # starts with the emulators, which a mere client does not have
 
     names = [options.only] if options.only else [systems.NATTER, *([systems.PIPECAT] if systems.has_pipecat() else [])]
-    talk = systems.plan(options.utterances, options.barge_ins)
+    # More than there are begin anew. The same words for every system.
+    heard_out = list(islice(cycle(UTTERANCES), options.utterances))
+    interrupted = list(islice(cycle(LONG_UTTERANCES), options.barge_ins))
+    talk = systems.plan(heard_out, interrupted)
     return LatencyReport([await systems.run_system(name, talk, say) for name in names])
 
 

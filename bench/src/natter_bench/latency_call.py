@@ -29,16 +29,13 @@ class Plan:
     """What is said, as it is sent. The same for every system."""
 
     heard_out: Sequence[EncodedSpeech]
+    replies: Sequence[str]
+    """To each of them."""
     interrupted: Sequence[EncodedSpeech]
     """Utterances whose replies are interrupted."""
     interruption: EncodedSpeech
     seed: int = 1
     """Of the pauses."""
-
-    @property
-    def turns(self) -> int:
-        """That begin with one of the utterances; an interruption begins one more."""
-        return len(self.heard_out) + len(self.interrupted)
 
 
 async def converse(caller: Caller, plan: Plan, say: Say) -> tuple[list[Exchange], list[Exchange]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from natter_bench.caller import Caller
 from natter_bench.errors import CallError
 from natter_bench.latency_call import Plan, Say, converse
 from natter_bench.latency_hearing import WordsHeard, words_heard
-from natter_bench.latency_script import INTERRUPTION, LONG_UTTERANCES, UTTERANCES, reply_to
+from natter_bench.latency_script import INTERRUPTION, Utterance, reply_to
 from natter_bench.pipecat_system import pipecat_python, pipecat_system
 from natter_bench.report import SessionReport, session_report
 from natter_bench.signalling import http_client
@@ -82,18 +82,19 @@ def has_pipecat() -> bool:
     return pipecat_python() is not None
 
 
-def plan(utterances: int, barge_ins: int) -> Plan:
-    """The same words for every system, encoded ahead, as a busy caller sends late. More than there are begin anew."""
-
-    def said(text: str) -> EncodedSpeech:
-        speech = caller_speech(text)
-        return encode(speech.pcm, speech.rate_hz)
-
+def plan(heard_out: Sequence[Utterance], interrupted: Sequence[Utterance]) -> Plan:
+    """Utterances as they are sent, encoded ahead: a caller that is busy sends late."""
     return Plan(
-        [said(UTTERANCES[number % len(UTTERANCES)].text) for number in range(utterances)],
-        [said(LONG_UTTERANCES[number % len(LONG_UTTERANCES)].text) for number in range(barge_ins)],
-        said(INTERRUPTION),
+        [_said(one.text) for one in heard_out],
+        [one.reply for one in heard_out],
+        [_said(one.text) for one in interrupted],
+        _said(INTERRUPTION),
     )
+
+
+def _said(text: str) -> EncodedSpeech:
+    speech = caller_speech(text)
+    return encode(speech.pcm, speech.rate_hz)
 
 
 async def run_system(system: str, talk: Plan, say: Say) -> LatencyRun:
@@ -151,8 +152,8 @@ async def _call(
     seconds = time.monotonic() - begin_s
     frames = caller.recording.frames()
     replies = tuple(
-        words_heard(frames, UTTERANCES[number % len(UTTERANCES)].reply, after_s=one.began_s, before_s=one.ended_s)
-        for number, one in enumerate(exchanges)
+        words_heard(frames, reply, after_s=one.began_s, before_s=one.ended_s)
+        for reply, one in zip(talk.replies, exchanges, strict=True)
     )
     errors = dict.fromkeys(_words(one.data) for one in caller.recording.of_type("error"))
     return session_report(caller, exchanges, barge_ins, seconds), replies, tuple(errors)
