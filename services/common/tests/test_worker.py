@@ -5,7 +5,7 @@ import asyncio
 from natter_common.mic import MicSpan
 from natter_common.settings import WorkerSettings
 from natter_common.worker import BadLeaseError, Input, Outlet, Reached, StageDefinition, StageSession
-from natter_proto import Attempt, Beat, Fault, Held, Lease, Reply, ReplyKind, Speech, Stage, WorkerRequest
+from natter_proto import Attempt, Beat, Fault, Held, Lease, LeaseEpoch, Reply, ReplyKind, Speech, Stage, WorkerRequest
 from natter_testing.stage_harness import new_lease, stage_under_test
 
 
@@ -118,12 +118,12 @@ async def test_text_of_a_model_that_does_not_serve_the_session_is_dropped(nats_u
         await stage.lease(echo_lease())
         serving = LeaseEpoch(stage=Stage.STAGE_LLM, epoch=2, worker="w")
         await stage.send_state([Attempt(turn=1, attempt=1, committed=True)], leases=[serving])
-        for segment, epoch in ((1, 1), (2, 99), (3, 2), (4, 0)):
+        for segment, epoch, producer in ((1, 1, "w0"), (2, 99, "w9"), (3, 0, "x"), (4, 2, "w"), (5, 0, "conductor")):
             header = stage.header(1, 1, segment)
-            header.epoch = epoch
+            header.epoch, header.producer = epoch, producer
             await stage.send_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_SEGMENT))
         await stage.wait_until(lambda: len(stage.of(Speech)) == 2)
-        assert [said.sample for said in stage.of(Speech)] == [3, 4]
+        assert [said.sample for said in stage.of(Speech)] == [4, 5]
 
 
 async def test_a_session_that_breaks_says_a_fault_and_frees_its_lease(nats_url: str, realm: str) -> None:

@@ -54,6 +54,8 @@ class SessionRunner:
         self._gate: AttemptGate[Reply] = AttemptGate()
         self._model_epoch = 0
         """Of the llm lease that the newest state names; 0: none so far."""
+        self._conductor = ""
+        """Who sent that state."""
         self._mic = MicInlet(lease.from_sample, outlet.ask_mic, session.on_mic)
 
     async def listen(self) -> None:
@@ -98,8 +100,8 @@ class SessionRunner:
         return False
 
     def _of_another_model(self, header: Header) -> bool:
-        """Whether text comes from a model that does not serve the session (any more). Conductors have no epoch."""
-        if header.epoch in (0, self._model_epoch) or not self._model_epoch:
+        """Whether text comes from nobody who serves the session (any more). The conductor itself has no epoch."""
+        if not self._model_epoch or header.epoch == self._model_epoch or header.producer == self._conductor:
             return False
         self._outlet.metrics.drop("reply", "old_epoch")
         return True
@@ -129,6 +131,7 @@ class SessionRunner:
     async def _on_state(self, state: State) -> None:
         if self._stale(state.header) or not self._gate.is_news(state):
             return
+        self._conductor = state.header.producer
         self._model_epoch = next((one.epoch for one in state.leases if one.stage == Stage.STAGE_LLM), 0)
         free = self._gate.on_state(state, asyncio.get_running_loop().time())
         await self.session.on_state(state)
