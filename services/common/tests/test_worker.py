@@ -113,6 +113,19 @@ async def test_frames_ahead_of_their_state_wait_and_dead_ones_are_dropped(nats_u
         assert [said.sample for said in stage.of(Speech)] == [1, 7, 8]
 
 
+async def test_text_of_a_model_that_does_not_serve_the_session_is_dropped(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        serving = LeaseEpoch(stage=Stage.STAGE_LLM, epoch=2, worker="w")
+        await stage.send_state([Attempt(turn=1, attempt=1, committed=True)], leases=[serving])
+        for segment, epoch in ((1, 1), (2, 99), (3, 2), (4, 0)):
+            header = stage.header(1, 1, segment)
+            header.epoch = epoch
+            await stage.send_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_SEGMENT))
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 2)
+        assert [said.sample for said in stage.of(Speech)] == [3, 4]
+
+
 async def test_a_session_that_breaks_says_a_fault_and_frees_its_lease(nats_url: str, realm: str) -> None:
     async with stage_under_test(ECHO, nats_url, realm) as stage:
         await stage.lease(echo_lease())

@@ -52,6 +52,8 @@ class SessionRunner:
         self._outlet = outlet
         self._subscriptions: list[Subscription] = []
         self._gate: AttemptGate[Reply] = AttemptGate()
+        self._model_epoch = 0
+        """Of the llm lease that the newest state names; 0: none so far."""
         self._mic = MicInlet(lease.from_sample, outlet.ask_mic, session.on_mic)
 
     async def listen(self) -> None:
@@ -95,6 +97,13 @@ class SessionRunner:
             return True
         return False
 
+    def _of_another_model(self, header: Header) -> bool:
+        """Whether text comes from a model that does not serve the session (any more). Conductors have no epoch."""
+        if header.epoch in (0, self._model_epoch) or not self._model_epoch:
+            return False
+        self._outlet.metrics.drop("reply", "old_epoch")
+        return True
+
     async def _on_mic(self, message: Msg) -> None:
         await self._mic.feed(decode_mic(message.data))
 
@@ -120,6 +129,7 @@ class SessionRunner:
     async def _on_state(self, state: State) -> None:
         if self._stale(state.header) or not self._gate.is_news(state):
             return
+        self._model_epoch = next((one.epoch for one in state.leases if one.stage == Stage.STAGE_LLM), 0)
         free = self._gate.on_state(state, asyncio.get_running_loop().time())
         await self.session.on_state(state)
         for reply in free:
@@ -127,7 +137,7 @@ class SessionRunner:
 
     async def _on_reply(self, message: Msg) -> None:
         reply = decode(Reply, message.data)
-        if self._stale(reply.header):
+        if self._stale(reply.header) or self._of_another_model(reply.header):
             return
         key = (reply.header.turn, reply.header.attempt)
         before = self._gate.dropped_dead

@@ -21,7 +21,7 @@ from natter_gateway.conductor.trouble import TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted, TurnLatencyMeter
 from natter_gateway.context import Context, ToolRecord
 from natter_gateway.latency import AttemptMarks, Mark
-from natter_gateway.media.playout import Playout, PlayoutOrderError, PlayoutOverflowError, PoppedFrame, SegmentFinished
+from natter_gateway.media.playout import Playout, PlayoutOverflowError, PoppedFrame, SegmentFinished
 from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
 from natter_gateway.media.segment import PlayoutGapError
 from natter_gateway.reply import Reply as HeardReply
@@ -209,7 +209,7 @@ class ReplySide:
             if audio.end:
                 self.playout.end(segment_key, reply.set_total(header.segment, frame.total_samples))
                 self._grant()
-        except (PlayoutOverflowError, PlayoutGapError, PlayoutOrderError) as error:
+        except (PlayoutOverflowError, PlayoutGapError, ValueError) as error:
             self._log.warning("voice can't be played", reason=str(error), turn=header.turn)
             self._handle(ev.ReplyFailed(key, "The bot's voice broke off. Please say that again."))
 
