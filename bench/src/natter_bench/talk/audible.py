@@ -26,6 +26,7 @@ _BACK_MS: Final = 1500
 _AHEAD_MS: Final = 6000
 _ALIKE: Final = 0.5
 _SURELY_ALIKE: Final = 0.7
+_AS_GOOD: Final = 0.05
 # What the codec drew anew (a hiss) is not alike, but as loud.
 _AS_LOUD_DB: Final = 10.0
 
@@ -67,8 +68,8 @@ def _lag(made: Floats, heard: Floats, middle: int, lag: int | None, place: int |
         if near is not None and near[0] >= _ALIKE:
             return near[1] - low
     low = max(0, middle - _samples(_CONTEXT_MS))
-    # Until something of the reply was found it may be anywhere. Only a segment that was heard in part goes back: a voice
-    # says a word the same way each time, and an earlier one is no proof of a later one.
+    # Until something of the reply was found it may be anywhere. Only a segment that was heard in part goes back: a
+    # voice says a word the same way each time, and an earlier one is no proof of a later one.
     back = _samples(0 if lag is None else _BACK_MS)
     first, last = (0, len(heard)) if place is None else (place - back, place + _samples(_AHEAD_MS))
     far = _best(made[low:middle], heard, first, last)
@@ -107,7 +108,9 @@ def _best(piece: Floats, heard: Floats, low: int, high: int) -> tuple[float, int
     # At least 1 per sample: rounding noise in silence is like nothing.
     norm = np.sqrt(np.maximum(energies, len(piece)) * max(float(np.dot(piece, piece)), float(len(piece))))
     likeness = products / norm
-    place = int(np.argmax(likeness))
+    # Of places that are as good as each other the first: what comes later may be the same words again.
+    nearly = int(np.argmax(likeness >= likeness.max() - _AS_GOOD))
+    place = nearly + int(np.argmax(likeness[nearly : nearly + _samples(_DRIFT_MS)]))
     return float(likeness[place]), low + place
 
 
