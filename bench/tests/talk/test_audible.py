@@ -67,3 +67,24 @@ def test_words_that_a_resume_skips_are_missed(segment: VoicedSegment) -> None:
 
 def test_nothing_was_heard_of_what_was_not_played(segment: VoicedSegment) -> None:
     assert not any(words_heard([segment], sent(say("What is the capital of France?").at(VOICE_HZ).pcm[:20000]))[0][4:])
+
+
+def test_a_word_that_was_said_before_is_no_proof(segment: VoicedSegment) -> None:
+    again = VoicedSegment((1, 1), 2, segment.pcm, segment.words)
+    cut = segment.words[8].to_sample
+    marks = words_heard([segment, again], sent(np.concatenate([segment.pcm, segment.pcm[:cut]])))
+    assert sum(marks[0]) >= len(segment.words) - 1
+    assert sum(marks[1]) == pytest.approx(9, abs=1)
+    assert not any(words_heard([segment, again], sent(segment.pcm))[1])
+
+
+def test_a_reply_long_after_the_call_began(segment: VoicedSegment) -> None:
+    assert all(words_heard([segment], sent(np.concatenate([silence(9.0), segment.pcm])))[0])
+
+
+def test_a_word_with_a_pause_in_its_times_is_heard_when_it_sounded(segment: VoicedSegment) -> None:
+    longer = [*segment.words[:-1]]
+    last = segment.words[-1]
+    longer.append(VoicedWord(last.text, last.from_sample, len(segment.pcm) + VOICE_HZ))
+    padded = VoicedSegment((1, 1), 1, np.concatenate([segment.pcm, silence(1.0)]), tuple(longer))
+    assert words_heard([padded], sent(padded.pcm))[0][-1]

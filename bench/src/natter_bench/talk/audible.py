@@ -19,12 +19,14 @@ _FACTOR: Final = VOICE_HZ // _WORK_HZ
 # What is compared: the audio just before the middle. Shorter pieces of a voice are like each other.
 _BEFORE_MS: Final = 80
 _CONTEXT_MS: Final = 240
+_STEP_MS: Final = 20
 _DRIFT_MS: Final = 4
 # A held reply goes on a second and more later, from the start of the word that was cut.
 _BACK_MS: Final = 1500
 _AHEAD_MS: Final = 6000
 _ALIKE: Final = 0.5
 _SURELY_ALIKE: Final = 0.7
+_AS_GOOD: Final = 0.05
 # What the codec drew anew (a hiss) is not alike, but as loud.
 _AS_LOUD_DB: Final = 10.0
 
@@ -32,23 +34,32 @@ _AS_LOUD_DB: Final = 10.0
 def words_heard(segments: Sequence[VoicedSegment], received: Pcm) -> list[list[bool]]:
     """For each segment, whether each of its words was heard. `received` is 24 kHz mono, the segments in order."""
     heard = _reduced(received)
-    place = 0
+    place: int | None = None
     found: list[list[bool]] = []
     for segment in segments:
         made = _reduced(segment.pcm)
         lag: int | None = None
         marks: list[bool] = []
         for word in segment.words:
-            middle = (word.from_sample + word.to_sample) // 2 // _FACTOR
+            middle = _sounding(made, word.from_sample // _FACTOR, (word.from_sample + word.to_sample) // 2 // _FACTOR)
             lag = _lag(made, heard, middle, lag, place)
             marks.append(lag is not None and _there(made, heard, middle, lag))
             if marks[-1] and lag is not None:
-                place = max(place, middle + lag)
+                place = max(place or 0, middle + lag)
         found.append(marks)
     return found
 
 
-def _lag(made: Floats, heard: Floats, middle: int, lag: int | None, place: int) -> int | None:
+def _sounding(made: Floats, start: int, middle: int) -> int:
+    """A word's middle, or the last sound before it: a word that ends a sentence has its pause within its times."""
+    step = _samples(_STEP_MS)
+    at = middle
+    while at - step > start and _dbfs(made[at - step : at]) <= AUDIBLE_DBFS:
+        at -= step
+    return at if at - step > start else middle
+
+
+def _lag(made: Floats, heard: Floats, middle: int, lag: int | None, place: int | None) -> int | None:
     """Received place less place in the segment, at a word's middle; None while nothing of the segment was found."""
     before = _samples(_BEFORE_MS)
     if lag is not None:
@@ -57,7 +68,11 @@ def _lag(made: Floats, heard: Floats, middle: int, lag: int | None, place: int) 
         if near is not None and near[0] >= _ALIKE:
             return near[1] - low
     low = max(0, middle - _samples(_CONTEXT_MS))
-    far = _best(made[low:middle], heard, place - _samples(_BACK_MS), place + _samples(_AHEAD_MS))
+    # Until something of the reply was found it may be anywhere. Only a segment that was heard in part goes back: a
+    # voice says a word the same way each time, and an earlier one is no proof of a later one.
+    back = _samples(0 if lag is None else _BACK_MS)
+    first, last = (0, len(heard)) if place is None else (place - back, place + _samples(_AHEAD_MS))
+    far = _best(made[low:middle], heard, first, last)
     if far is not None and far[0] >= _SURELY_ALIKE:
         return far[1] - low
     return lag
@@ -93,7 +108,9 @@ def _best(piece: Floats, heard: Floats, low: int, high: int) -> tuple[float, int
     # At least 1 per sample: rounding noise in silence is like nothing.
     norm = np.sqrt(np.maximum(energies, len(piece)) * max(float(np.dot(piece, piece)), float(len(piece))))
     likeness = products / norm
-    place = int(np.argmax(likeness))
+    # Of places that are as good as each other the first: what comes later may be the same words again.
+    nearly = int(np.argmax(likeness >= likeness.max() - _AS_GOOD))
+    place = nearly + int(np.argmax(likeness[nearly : nearly + _samples(_DRIFT_MS)]))
     return float(likeness[place]), low + place
 
 

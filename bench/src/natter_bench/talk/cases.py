@@ -13,7 +13,7 @@ Kind = Literal["A", "B", "C", "D", "E"]
 KINDS: Final[tuple[Kind, ...]] = ("A", "B", "C", "D", "E")
 
 NoiseColour = Literal["white", "pink", "babble"]
-SoundName = Literal["cough", "throat", "thump", "click", "hum", "keyboard"]
+SoundName = Literal["cough", "throat", "thump", "click", "hum", "mhm", "keyboard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,6 @@ def _small_sounds() -> tuple[Case, ...]:
     words: tuple[tuple[str, Speaker], ...] = (
         ("Mm-hmm.", _HIBARI),
         ("[[m,@hm'm]]", _M3),
-        ("[[m,@hm'm]]", _F4),
         ("Yeah.", _HIBARI),
         ("Yeah.", _M7),
         ("Yeah, yeah.", _HIBARI),
@@ -196,13 +195,13 @@ def _small_sounds() -> tuple[Case, ...]:
         )
         for number, (text, speaker) in enumerate(words, 1)
     )
-    sounds: tuple[SoundName, ...] = ("cough", "throat", "thump", "click", "hum", "keyboard", "cough")
+    sounds: tuple[SoundName, ...] = ("cough", "throat", "thump", "click", "hum", "keyboard", "cough", "mhm")
     return spoken + tuple(
         Case(
             f"noise-{number:02}-{sound}",
             "C",
             sound=sound,
-            gain_db=-6.0 if number == len(sounds) else 0.0,
+            gain_db=-6.0 if number == 7 else 0.0,
             into_reply_s=moments_s[number % len(moments_s)],
             greeting=number,
         )

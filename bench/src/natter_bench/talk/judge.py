@@ -73,6 +73,8 @@ class Judgement:
     resumed: bool | None = None
     words_lost: int | None = None
     """Of a reply that should be heard whole."""
+    lost: str = ""
+    """Which words those are."""
     time_to_silence_ms: float | None = None
     heard_words: int | None = None
     """How many words of the interrupted reply were really heard."""
@@ -150,6 +152,7 @@ def _why_not(heard: Turn, turns: int) -> str:
 def _gone_on(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
     observed, recording, after_s = played.observed, played.recording, played.began_s
     lost, _ = _words_of_reply(played, frames, before_s=float("inf"))
+    missing = _lost_words(played, frames)
     turns = observed.turns(after_s=after_s)
     broken = _ended_reply(recording, after_s)
     resumed = not turns and not broken and lost is not None and lost <= _WORDS_IN_DOUBT
@@ -159,7 +162,7 @@ def _gone_on(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
     elif broken:
         why = "the reply was ended"
     elif not resumed:
-        why = "its words could not be compared" if lost is None else f"{lost} words of the reply were never heard"
+        why = "its words could not be compared" if lost is None else f"{lost} words were never heard: {missing}"
     sound_ms, onset_ms = _held(played)
     return Judgement(
         played.case,
@@ -172,6 +175,7 @@ def _gone_on(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
         held_after_onset_ms=onset_ms,
         resumed=resumed,
         words_lost=lost,
+        lost=missing,
         sent_late=_late(played),
     )
 
@@ -247,19 +251,28 @@ def _words_of_reply(
     played: Played, frames: Sequence[ReceivedFrame], *, before_s: float
 ) -> tuple[int | None, int | None]:
     """How many words of the reply that was spoken into were never heard, and how many it has; None: not to be told."""
+    marks = _marked_words(played, frames, before_s)
+    if not marks:
+        return None, None
+    # Counted as words are counted in texts: "lighthouse." is one, "-" is none.
+    counted = [(len(normalise(word)), mark) for word, mark in marks]
+    return sum(count for count, mark in counted if not mark), sum(count for count, _ in counted)
+
+
+def _lost_words(played: Played, frames: Sequence[ReceivedFrame]) -> str:
+    return " ".join(word for word, mark in _marked_words(played, frames, float("inf")) if not mark)
+
+
+def _marked_words(played: Played, frames: Sequence[ReceivedFrame], before_s: float) -> list[tuple[str, bool]]:
+    """The words of the reply that was spoken into, and whether each was heard."""
     key = played.observed.reply_at(played.began_s)
     segments = [] if key is None else played.observed.of_reply(key)
-    if not any(segment.words for segment in segments):
-        return None, None
-    sound = as_heard(frames, before_s=before_s)
-    marks = words_heard(segments, sound.pcm)
-    # Counted as words are counted in texts: "lighthouse." is one, "-" is none.
-    counted = [
-        (len(normalise(word.text)), mark)
+    marks = words_heard(segments, as_heard(frames, before_s=before_s).pcm)
+    return [
+        (word.text, mark)
         for segment, of_segment in zip(segments, marks, strict=True)
         for word, mark in zip(segment.words, of_segment, strict=True)
     ]
-    return sum(count for count, mark in counted if not mark), sum(count for count, _ in counted)
 
 
 def _told(recording: Recording, onset_s: float) -> int | None:

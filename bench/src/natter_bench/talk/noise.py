@@ -82,7 +82,10 @@ def sound(name: SoundName, rate_hz: int, seed: int = 7) -> Floats:
             starts_ms = (0, 130, 230, 390, 470, 640, 720, 900)
             made = _bursts(rate_hz, random, starts_ms=starts_ms, length_ms=15, low_hz=1500, high_hz=7000)
         case "hum":
-            made = _hum(rate_hz)
+            made = _hum(rate_hz, 350, 120, 120)
+        case "mhm":
+            breath = 0.05 * random.standard_normal(rate_hz * 60 // 1000)
+            made = np.concatenate([_hum(rate_hz, 130, 115, 105), breath, _hum(rate_hz, 220, 125, 165)])
     size = rate_hz * FRAME_MS // 1000
     padded = np.concatenate([made, np.zeros(-len(made) % size)])
     loudest = float(np.sqrt((padded.reshape(-1, size) ** 2).mean(axis=1).max())) or 1.0
@@ -135,9 +138,9 @@ def _thump(rate_hz: int, random: np.random.Generator) -> Floats:
     return (np.sin(2 * np.pi * 75 * time_s) + 0.5 * np.sin(2 * np.pi * 130 * time_s) + dull) * np.exp(-time_s / 0.04)
 
 
-def _hum(rate_hz: int) -> Floats:
-    """A closed mouth for 350 ms: 120 Hz and its harmonics, growing weaker."""
-    length = rate_hz * 350 // 1000
-    time_s = np.arange(length) / rate_hz
-    tones = sum((np.sin(2 * np.pi * 120 * n * time_s) / n**2 for n in range(1, 8)), np.zeros(length))
+def _hum(rate_hz: int, length_ms: int, from_hz: float, to_hz: float) -> Floats:
+    """A closed mouth: a tone that glides, and its harmonics, growing weaker."""
+    length = rate_hz * length_ms // 1000
+    phase = 2 * np.pi * np.cumsum(np.linspace(from_hz, to_hz, length)) / rate_hz
+    tones = sum((np.sin(n * phase) / n**2 for n in range(1, 8)), np.zeros(length))
     return tones * np.sin(np.pi * np.arange(length) / length) ** 0.5

@@ -20,8 +20,10 @@ from natter_bench.tap import DEFAULT_REALM
 from natter_proto import (
     BadFrameError,
     Control,
+    Finalize,
     Playout,
     RealmSubjects,
+    Reply,
     Report,
     Role,
     Speech,
@@ -95,6 +97,12 @@ class Observed:
     """When an attempt was first said to be the one that counts."""
     transcripts: list[tuple[float, str, bool]] = field(default_factory=list[tuple[float, str, bool]])
     """When, what, whether final."""
+    finalized: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """When recognition was asked to close, and everything before which millisecond of the microphone."""
+    replied: dict[ReplyKey, float] = field(default_factory=dict[ReplyKey, float])
+    """When the first piece of text of a reply came."""
+    voiced: dict[ReplyKey, float] = field(default_factory=dict[ReplyKey, float])
+    """When the first voice of a reply came."""
     segments: list[VoicedSegment] = field(default_factory=list[VoicedSegment])
 
     def of_reply(self, key: ReplyKey) -> list[VoicedSegment]:
@@ -176,6 +184,7 @@ class Observer:
 
     def _keep_voice(self, frame: Voice) -> None:
         key = (frame.header.turn, frame.header.attempt, frame.header.segment)
+        self._observed.voiced.setdefault(key[:2], time.monotonic())
         audio = self._audio.setdefault(key, bytearray())
         at = frame.audio.first_sample * _BYTES_PER_SAMPLE
         if len(audio) < at:
@@ -203,6 +212,11 @@ class Observer:
             transcript = decode(Transcript, data)
             text = " ".join(word.text for word in transcript.words)
             observed.transcripts.append((now_s, text, transcript.final))
+        elif kind == Control.FINALIZE:
+            observed.finalized.append((now_s, decode(Finalize, data).through_sample / _MIC_SAMPLES_PER_MS))
+        elif kind == Report.REPLY:
+            header = decode(Reply, data).header
+            observed.replied.setdefault((header.turn, header.attempt), now_s)
         elif kind == Control.PLAYOUT:
             observed.held.append((now_s, decode(Playout, data).held))
         elif kind == Control.STATE:

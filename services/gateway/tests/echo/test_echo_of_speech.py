@@ -67,13 +67,23 @@ def test_a_caller_on_top_is_told_whole_and_once(new_room: Any, spoken: Any) -> N
     assert len(begins) == len(ends) >= 1
 
 
-@pytest.mark.parametrize("gain_db", [0.0, -15.0])
-@pytest.mark.parametrize("at_ms", [60, 400, 900, 2_000])
+@pytest.mark.parametrize(
+    ("gain_db", "at_ms"), [(0.0, 60), (0.0, 400), (0.0, 900), (0.0, 2_000), (-15.0, 900), (-15.0, 2_000)]
+)
 def test_with_headphones_nothing_is_swallowed_or_late(new_room: Any, spoken: Any, gain_db: float, at_ms: int) -> None:
     room = new_room(echo_db=None)
     room.play(REPLIES[0], spoken("I have another question for you.", gain_db), at_ms)
     assert room.reported
     assert room.passed == room.reported
+    assert room.echo.path is None
+
+
+def test_a_soft_voice_that_begins_like_the_first_echo_is_noticed_when_it_goes_on_otherwise(
+    new_room: Any, spoken: Any
+) -> None:
+    room = new_room(echo_db=None)
+    room.play(REPLIES[0], spoken("I have another question for you.", -15), 400)
+    assert room.onsets()[0] <= room.reported[0][0] + 400
     assert room.echo.path is None
 
 

@@ -62,7 +62,10 @@ class EchoFilter:
     """Stands between vad and the turn machine of one session.
 
     Every onset (or resume) that comes out ends with exactly one pause or false onset, as vad's do. While no echo was
-    ever heard nothing is swallowed or late. Times are the gateway's, in milliseconds; levels are dBFS of 20 ms frames.
+    ever heard nothing is swallowed or late, but for one case that nobody can tell apart: a soft voice that begins like
+    the bot's just did. It is let out as soon as it goes on otherwise.
+
+    Times are the gateway's, in milliseconds; levels are dBFS of 20 ms frames.
     """
 
     def __init__(self, *, min_speech_ms: int = 250, min_silence_ms: int = 200) -> None:

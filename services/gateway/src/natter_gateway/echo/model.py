@@ -15,6 +15,9 @@ _ABOVE_FLOOR_DB: Final = 6.0
 _DYNAMIC_DB: Final = 30.0
 """Below the loudest of the voice by this much its level says nothing: the room's noise covers its echo."""
 
+_NOISE_COSTS: Final = 0.1
+"""Of correlation, while it is not known how much of the echo lies below the room's noise."""
+
 
 @dataclass(frozen=True, slots=True)
 class EchoPath:
@@ -43,7 +46,7 @@ class _Demands:
 _SURE: Final = _Demands(50, 25, correlation=0.8, spread_db=5.0, worst_spread_db=11.0, gain_db=6.0)
 _FIRST: Final = _Demands(8, 4, correlation=0.95, spread_db=2.5, worst_spread_db=4.5, gain_db=-6.0)
 """So little past has to fit well, and to be as soft as an echo: two voices that begin together look alike."""
-_LATER: Final = _Demands(8, 4, correlation=0.8, spread_db=5.0, worst_spread_db=11.0, gain_db=-3.0)
+_LATER: Final = _Demands(8, 4, correlation=0.88, spread_db=3.0, worst_spread_db=6.5, gain_db=-3.0)
 """What began like an echo is one while it goes on so: rooms and loudspeakers change the rest of it."""
 
 
@@ -98,7 +101,7 @@ class EchoHistory:
         peak = float(played.max())
         correlation = _correlations(np.maximum(played, peak - _DYNAMIC_DB), mic)
         delay = lags[0] + int(correlation[lags[0] : lags[1]].argmax())
-        if correlation[delay] < demands.correlation:
+        if correlation[delay] < demands.correlation - _NOISE_COSTS:
             return None
         source = played[:, delay]
         differences = (mic - source)[loud & (source > peak - _DYNAMIC_DB)]
@@ -111,6 +114,8 @@ class EchoHistory:
         spread = float(np.median(errors))
         worst = float(np.partition(errors, errors.size * 4 // 5)[errors.size * 4 // 5])
         if spread > demands.spread_db or worst > demands.worst_spread_db or gain > demands.gain_db:
+            return None
+        if float(_correlations(told[:, np.newaxis], mic)[0]) < demands.correlation:
             return None
         return EchoPath(delay, gain, spread)
 
