@@ -155,7 +155,7 @@ class EchoFilter:
 
     def _learn(self) -> None:
         self._history.update_floor()
-        path = self._history.path()
+        path = self._history.path(self._first_lags)
         if path is not None:
             self._take(path)
             self._sure = True

@@ -44,6 +44,7 @@ class _Demands:
 
 
 _SURE: Final = _Demands(50, 25, correlation=0.8, spread_db=5.0, worst_spread_db=11.0, gain_db=6.0)
+_SOON_SURE: Final = _Demands(40, 15, correlation=0.93, spread_db=2.5, worst_spread_db=4.5, gain_db=-6.0)
 _FIRST: Final = _Demands(8, 4, correlation=0.95, spread_db=2.5, worst_spread_db=4.5, gain_db=-6.0)
 """So little past has to fit well, and to be as soft as an echo: two voices that begin together look alike."""
 _LATER: Final = _Demands(8, 4, correlation=0.88, spread_db=3.0, worst_spread_db=6.5, gain_db=-3.0)
@@ -76,9 +77,9 @@ class EchoHistory:
             floor = float(np.partition(mic, mic.size // 20)[mic.size // 20])
             self.floor_dbfs = min(max(floor, _FLOOR_RANGE_DBFS[0]), _FLOOR_RANGE_DBFS[1])
 
-    def path(self) -> EchoPath | None:
-        """The echo's path if the past shows one beyond doubt."""
-        return self._path(_SURE, (0, LAGS))
+    def path(self, likely: tuple[int, int]) -> EchoPath | None:
+        """The echo's path if the past shows one beyond doubt; sooner where its delay is a `likely` one."""
+        return self._path(_SURE, (0, LAGS)) or self._path(_SOON_SURE, likely)
 
     def first_path(self, lags: tuple[int, int]) -> EchoPath | None:
         """What may be the path, from a fraction of a second; `lags`: delays from the first to before the second."""
