@@ -56,6 +56,7 @@ class SessionRunner:
         """Of the llm lease that the newest state names; 0: none so far."""
         self._conductor = ""
         """Who sent that state."""
+        self._term = lease.term
         self._mic = MicInlet(lease.from_sample, outlet.ask_mic, session.on_mic)
 
     async def listen(self) -> None:
@@ -101,7 +102,9 @@ class SessionRunner:
 
     def _of_another_model(self, header: Header) -> bool:
         """Whether text comes from nobody who serves the session (any more). The conductor itself has no epoch."""
-        if not self._model_epoch or header.epoch == self._model_epoch or header.producer == self._conductor:
+        if not self._model_epoch or header.producer == self._conductor:
+            return False
+        if (header.term, header.epoch) == (self._term, self._model_epoch):
             return False
         self._outlet.metrics.drop("reply", "old_epoch")
         return True
@@ -131,7 +134,7 @@ class SessionRunner:
     async def _on_state(self, state: State) -> None:
         if self._stale(state.header) or not self._gate.is_news(state):
             return
-        self._conductor = state.header.producer
+        self._conductor, self._term = state.header.producer, state.header.term
         self._model_epoch = next((one.epoch for one in state.leases if one.stage == Stage.STAGE_LLM), 0)
         free = self._gate.on_state(state, asyncio.get_running_loop().time())
         await self.session.on_state(state)
