@@ -15,7 +15,9 @@ from natter_common.link import NatsLink, Subscription
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_common.trace import Trace
+from natter_gateway.attendance import Close
 from natter_gateway.bots.model import Bot
+from natter_gateway.conductor.attendant import Attendant
 from natter_gateway.conductor.conductor import Conductor
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.page import Page
@@ -114,10 +116,18 @@ class Session:
             gone=self._stage_gone,
         )
         worker = LlmOrders(session_id, _TERM, self.conductor, parts.broker, parts.spawn, self._log)
+        self._attendant = Attendant(bot, say=self.conductor.say, close=self._close_by_itself)
+        self.conductor.on_settled = lambda idle: self._attendant.settled(idle=idle)
+        self.conductor.on_caller_active = self._attendant.caller_active
         self.conductor.on_trouble = self._leases.on_trouble
         self.conductor.on_idle = self._on_idle
         self.conductor.tools.orders = worker
         self._worker = worker
+
+    def _close_by_itself(self, close: Close) -> None:
+        self._log.info("the bot ends the call", why=close.reason.value)
+        self._page.error(close.words, fatal=True)
+        self.over()
 
     def _on_idle(self) -> None:
         self._leases.on_idle()
@@ -154,6 +164,7 @@ class Session:
         self._closed = True
         if words is not None:
             self._page.error(words, fatal=True)
+        self._attendant.end()
         self.conductor.end()
         await self._leases.close()
         await self._give_back()
@@ -246,6 +257,7 @@ class Session:
         if before is not None:
             await before.close(say=False)
         self._mic.clock.restart()
+        self.conductor.reconnected()
         if self.lost_at is None:
             self.lost_at = asyncio.get_running_loop().time()
         return answer
@@ -275,6 +287,8 @@ class Session:
     def _on_mic_frame(self, frame: MicFrame) -> None:
         payload = self._mic.payload(frame, muted=self._muted)
         self._parts.outbox.put_audio(self._subjects.mic, payload)
+        if not self._muted and self.conductor.hears_echo(frame.arrival_ms):
+            self.conductor.on_mic(frame.pcm, self._mic.next_sample, frame.arrival_ms)
 
     def _on_voice_frame(self, frame: PoppedFrame, at_s: float) -> None:
         try:
@@ -316,6 +330,8 @@ class Session:
         self._muted = not status.enabled
         if self._muted:
             self.conductor.muted(self._mic.next_sample)
+        else:
+            self._attendant.caller_active()
 
     def _on_request(self, request_id: str, request: incoming.Request) -> None:
         match request:
@@ -324,6 +340,7 @@ class Session:
                 if problem is not None:
                     self._send(outgoing.error_response(request_id, problem))
                 self._send(outgoing.bot_ready(request_id, self._parts.version))
+                self._attendant.begin()
                 if not self._ready:
                     self._ready = True
                     self.conductor.greet()

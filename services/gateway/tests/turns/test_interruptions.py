@@ -125,12 +125,6 @@ def test_two_short_sounds_count_together(speaking: Any) -> None:
     assert "EndAttempt" in kinds(speaking.wait(1))
 
 
-def test_old_words_are_none_of_the_sound(speaking: Any) -> None:
-    speaking.onset()
-    old = speaking.began - 16 * 1_000
-    assert speaking.at(20, ev.Recognised("no way", False, 0, from_sample=old, through_sample=speaking.began)) == []
-
-
 def test_a_reply_that_ends_under_a_sound_leaves_it_to_be_a_turn(speaking: Any) -> None:
     speaking.onset()
     speaking.confirm()

@@ -325,3 +325,28 @@ def test_a_reply_that_waits_for_tools_has_no_deadline_of_its_own(call: Any) -> N
     call.at(0, ev.ToolsOver(key))
     call.wait(call.settings.reply_deadline_ms)
     assert call.machine.living is None
+
+
+def test_an_early_final_that_lacks_the_last_word_is_asked_for_again(call: Any) -> None:
+    call.at(0, ev.RecognizerChanged(decides_turns=False, final_grace_ms=300, early_final=True))
+    call.onset()
+    call.confirm()
+    call.dip()
+    call.wait(60)
+    asked = call.of(act.AskFinal)[-1]
+    call.at(40, ev.Recognised("a table for", True, asked.finalize_id, through_sample=call.end - 16 * 300))
+    assert call.of(act.StartGuess) == []
+    call.wait(68)
+    call.at(0, ev.Paused(call.end, call.sample, 0.9))
+    assert call.texts == []
+    assert len(call.of(act.AskFinal)) == 2
+    call.recognise("two")
+    assert call.texts == ["a table for two"]
+
+
+def test_an_interim_is_shown_once(call: Any) -> None:
+    call.onset()
+    call.confirm()
+    call.interim("hello")
+    call.interim("hello", 40)
+    assert len(call.of(act.ShowUserText)) == 1

@@ -72,16 +72,35 @@ def test_text_that_need_not_run_waits_for_the_next_turn(call: Any) -> None:
 
 
 def test_a_greeting_is_said_unless_the_caller_talks_already(call: Any, new_call: Any) -> None:
-    assert kinds(call.at(0, ev.Greet("Hi!"))) == ["PublishState", "StartVerbatim"]
+    assert kinds(call.at(0, ev.Say("Hi!"))) == ["PublishState", "StartVerbatim"]
     talking = new_call()
     talking.onset()
-    assert talking.at(10, ev.Greet("Hi!")) == []
+    assert talking.at(10, ev.Say("Hi!")) == []
 
 
 def test_a_greeting_that_is_interrupted_leaves_a_new_turn(call: Any) -> None:
-    call.at(0, ev.Greet("Hi!"))
+    call.at(0, ev.Say("Hi!"))
     call.at(50, ev.ReplyAudible((1, 1)))
     call.onset()
     call.interim("hello", 200)
     assert call.of(act.EndAttempt) == [act.EndAttempt((1, 1), act.Outcome.INTERRUPTED)]
     assert call.machine.turn == 2
+
+
+def test_what_is_said_over_everything_ends_what_goes_on(call: Any) -> None:
+    call.onset()
+    call.confirm()
+    call.interim("and then I", 300)
+    actions = call.at(0, ev.Say("Our time is over.", over=True))
+    assert kinds(actions) == ["UserStopped", "PublishState", "StartVerbatim"]
+    call.wait(10_000)
+    assert call.texts == []
+
+
+def test_a_reply_is_cut_by_it(call: Any) -> None:
+    key = call.ask()
+    call.answer(key)
+    call.onset()
+    actions = call.at(0, ev.Say("Our time is over.", over=True))
+    assert act.EndAttempt(key, act.Outcome.INTERRUPTED) in actions
+    assert "StartVerbatim" in kinds(actions)

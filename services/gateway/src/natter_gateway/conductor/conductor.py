@@ -20,6 +20,7 @@ from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
 from natter_gateway.context import Context, Entry
+from natter_gateway.echo import EchoFilter, level_dbfs
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.playout import Playout, PoppedFrame
 from natter_gateway.microphone import MicClock
@@ -72,6 +73,10 @@ class Conductor:
         """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
         self.on_idle: Callable[[], None] = lambda: None
         """Told when a reply is over and nothing goes on."""
+        self.on_settled: Callable[[bool], None] = lambda _idle: None
+        """Told after each event whether nothing goes on now."""
+        self.on_caller_active: Callable[[], None] = lambda: None
+        """Told of each turn of the caller's."""
         self._bot = bot
         self._frames = frames
         self._page = page
@@ -93,6 +98,9 @@ class Conductor:
             handle=self.handle,
             publish_state=self.publish_state,
             prompt=self._prompt,
+        )
+        self._echo = EchoFilter(
+            min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
         )
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
@@ -131,7 +139,11 @@ class Conductor:
     def greet(self) -> None:
         """The page is ready: the bot speaks first, if it has something to say."""
         if self._bot.greeting:
-            self.handle(ev.Greet(self._bot.greeting))
+            self.say(self._bot.greeting)
+
+    def say(self, text: str, over: bool = False) -> None:
+        """Have the bot say a text as it is; `over` everything that goes on."""
+        self.handle(ev.Say(text, over))
 
     def typed(self, text: str, modality: Modality, *, run_immediately: bool) -> None:
         self.handle(ev.Typed(text, modality, run_immediately))
@@ -142,6 +154,7 @@ class Conductor:
 
     def set_round_trip(self, round_trip_ms: float) -> None:
         self._reply.set_round_trip(round_trip_ms)
+        self._echo.set_round_trip(round_trip_ms)
 
     def on_page_tool(self, call_id: str, name: str, result: object) -> None:
         """What became of a tool that the page ran."""
@@ -151,8 +164,29 @@ class Conductor:
     # --- Frames of the stages
 
     def on_speech(self, frame: Speech) -> None:
-        if self._stale(Stage.STAGE_VAD, frame.header) or (event := self._hearing.on_speech(frame)) is None:
-            return
+        if not self._stale(Stage.STAGE_VAD, frame.header):
+            self._on_speech_of_caller(self._echo.speech(frame, self._now_ms()))
+
+    def hears_echo(self, at_ms: float) -> bool:
+        """Whether `on_mic` has to be told of the microphone now: the bot is audible, or was just now."""
+        return self._echo.listening(at_ms)
+
+    def on_mic(self, pcm: bytes, end_sample: int, at_ms: float) -> None:
+        """A frame of the caller's microphone."""
+        self._on_speech_of_caller(self._echo.heard(level_dbfs(pcm), end_sample, at_ms))
+
+    def reconnected(self) -> None:
+        """Another connection to the caller."""
+        self._echo.reconnected()
+
+    def _on_speech_of_caller(self, frames: list[Speech]) -> None:
+        """What detection found that is not the bot's own voice."""
+        for frame in frames:
+            event = self._hearing.on_speech(frame)
+            if event is not None:
+                self._on_detected(event)
+
+    def _on_detected(self, event: ev.Event) -> None:
         if isinstance(event, ev.Dipped) and self._room_for_guesses != self._has_room_for_guesses():
             self._room_for_guesses = not self._room_for_guesses
             self.handle(ev.RoomForGuesses(self._room_for_guesses))
@@ -190,6 +224,8 @@ class Conductor:
 
     def on_frame(self, frame: PoppedFrame, at_s: float) -> None:
         """A frame of voice is handed to the network."""
+        if frame.pcm is not None:
+            self._echo.played(level_dbfs(frame.pcm), at_s * 1000)
         if self._reply.on_frame(frame, at_s):
             self._arm()
 
@@ -274,6 +310,7 @@ class Conductor:
         for action in self._machine.step(event, self._now_ms()):
             self._do(action)
         self._arm()
+        self.on_settled(self.idle)
 
     def _do(self, action: act.Action) -> None:
         match action:
@@ -315,6 +352,7 @@ class Conductor:
     def _commit_user(self, action: act.CommitUser) -> None:
         self.context.add_user(action.turn, action.text)
         self._page.user_message(action.text)
+        self.on_caller_active()
         ended = action.ended
         speech_end_ms = None if ended is None else self._clock.time_ms(ended.sample)
         if ended is None or speech_end_ms is None:

@@ -1,5 +1,6 @@
 """The caller's side of a session: what detection and recognition report, as events of the turn machine."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from natter_gateway.conductor.caller_audio import CallerAudio
@@ -10,7 +11,8 @@ from natter_gateway.conductor.trouble import TroubleBook
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.machine import TurnMachine
-from natter_proto import Speech, SpeechEvent, Stage, Transcript, TurnSign
+from natter_gateway.turns.states import Interjecting, Weighing
+from natter_proto import Speech, SpeechEvent, Stage, Transcript, TurnSign, Word
 
 _BEGINNINGS: Final = {
     SpeechEvent.SPEECH_EVENT_ONSET: ev.Onset,
@@ -22,6 +24,9 @@ _SIGNS: Final = {
     TurnSign.TURN_SIGN_RESUMED: ev.Sign.RESUMED,
     TurnSign.TURN_SIGN_END: ev.Sign.END,
 }
+
+_EARLY_WORD_SAMPLES: Final = 300 * 16
+"""A word may begin so long before detection is sure of a sound."""
 
 
 class HearingSide:
@@ -89,13 +94,20 @@ class HearingSide:
                 self._unheard = None
                 self.final_at_ms = now_ms
         return ev.Recognised(
-            " ".join(word.text for word in frame.words),
+            " ".join(word.text for word in self._own_words(frame)),
             frame.final,
             frame.finalize_id,
             _SIGNS.get(frame.sign, ev.Sign.NONE),
-            frame.words[0].from_sample if frame.words else 0,
             frame.through_sample,
         )
+
+    def _own_words(self, frame: Transcript) -> Iterable[Word]:
+        """Of a sound over the reply only its own words count: before it, recognition may have heard the bot's echo."""
+        caller = self._machine.caller
+        if not isinstance(caller, (Interjecting, Weighing)):
+            return frame.words
+        least = caller.sample - _EARLY_WORD_SAMPLES
+        return (word for word in frame.words if not word.from_sample or word.from_sample >= least)
 
     def ask_final(self, finalize_id: int, through_sample: int, lease: HeldLease | None, now_ms: float) -> None:
         """Ask recognition for what was said before a pause, and see to it that it answers."""

@@ -298,5 +298,6 @@ class EchoFilter:
         )
         if self._vad is not None:
             made.header.CopyFrom(self._vad.header)
-            made.probability = self._vad.probability
+            # Of speech; whether the turn is complete nobody knows here.
+            made.probability = 0.0 if event == SpeechEvent.SPEECH_EVENT_PAUSE else self._vad.probability
         return made

@@ -102,8 +102,6 @@ class Recognised:
     finalize_id: int
     """The request that this final answers; 0 for none."""
     sign: Sign = Sign.NONE
-    from_sample: int = 0
-    """Where the first word begins; 0 where that is not known."""
     through_sample: int = 0
     """How far recognition has listened."""
 
@@ -135,10 +133,12 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
-class Greet:
+class Say:
     """The bot is to say this, unasked and as it is."""
 
     text: str
+    over: bool = False
+    """Whatever is being said or answered ends there; else it is said only if nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +241,4 @@ ReplyEvent = (
 
 DetectorEvent = Onset | OnsetFaded | SpeechConfirmed | Dipped | WentOn | Paused | Estimated | Muted
 
-Event = (
-    DetectorEvent | Recognised | RecognizerChanged | Typed | Greet | RoomForGuesses | GuessFailed | ReplyEvent | Tick
-)
+Event = DetectorEvent | Recognised | RecognizerChanged | Typed | Say | RoomForGuesses | GuessFailed | ReplyEvent | Tick

@@ -157,6 +157,16 @@ class Floor:
                 self.caller = replace(pausing, finalize_id=sound.finalize_id, closed=closed)
         self.actions.append(act.PublishState())
 
+    def fall_silent(self) -> None:
+        """Whatever goes on ends: nobody has the floor."""
+        if self.turn_is_open():
+            self.actions.append(act.UserStopped(self.turn))
+        self.typed = None
+        self.words.clear()
+        self.bot.drop_guess()
+        self.bot.interrupt()
+        self.caller = Quiet()
+
     def was_nothing(self) -> None:
         """The reply goes on where it was held."""
         self.words.clear()

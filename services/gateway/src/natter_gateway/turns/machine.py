@@ -97,8 +97,8 @@ class TurnMachine:
                 self._recognition.on_recognizer(event, now_ms)
             case ev.Typed():
                 self._on_typed(event, now_ms)
-            case ev.Greet():
-                self._on_greet(event, now_ms)
+            case ev.Say():
+                self._on_say(event, now_ms)
             case ev.RoomForGuesses(enough):
                 floor.room_for_guesses = enough
             case ev.GuessFailed():
@@ -156,11 +156,14 @@ class TurnMachine:
         self._floor.said = None
         self._floor.commit(" ".join(words), typed.modality, None, now_ms)
 
-    def _on_greet(self, event: ev.Greet, now_ms: float) -> None:
+    def _on_say(self, event: ev.Say, now_ms: float) -> None:
+        floor = self._floor
+        if event.over:
+            floor.fall_silent()
         # Who speaks first has the floor: a caller who is talking already is not greeted.
-        if isinstance(self._floor.caller, Quiet) and isinstance(self._floor.bot.state, Silent):
-            self._floor.new_turn()
-            self._floor.bot.say(self._floor.turn, event.text, now_ms)
+        if isinstance(floor.caller, Quiet) and isinstance(floor.bot.state, Silent):
+            floor.new_turn()
+            floor.bot.say(floor.turn, event.text, now_ms)
 
     def _leave_reply(self, now_ms: float) -> None:
         """The reply ended under a sound that was being judged: now it may open a turn like any other."""
@@ -236,7 +239,8 @@ class TurnMachine:
         early_ms = self._early_final_ms(pausing)
         if early_ms is not None and now_ms >= early_ms:
             through_sample = pausing.sample + int(now_ms - pausing.quiet_since_ms) * SAMPLES_PER_MS
-            pausing = replace(pausing, finalize_id=self._floor.ask_final(pausing.sample, through_sample))
+            finalize_id = self._floor.ask_final(pausing.sample, through_sample)
+            pausing = replace(pausing, finalize_id=finalize_id, early=True)
             self._floor.caller = pausing
         if self._floor.typed is not None and pausing.opened and pausing.closed:
             self._take_typed(now_ms)

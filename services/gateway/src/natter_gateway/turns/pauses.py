@@ -37,7 +37,7 @@ def silence_met_at_ms(pausing: Pausing, words: TurnWords, settings: TurnSettings
 
 def early_final_at_ms(pausing: Pausing, recognizer: RecognizerChanged) -> float | None:
     """When recognition is asked to close what was said though it may go on."""
-    if pausing.firm or pausing.finalize_id or recognizer.decides_turns or not recognizer.early_final:
+    if pausing.firm or pausing.finalize_id or pausing.early or recognizer.decides_turns or not recognizer.early_final:
         return None
     return pausing.quiet_since_ms + _EARLY_FINAL_QUIET_MS
 

@@ -7,12 +7,9 @@ from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import Modality, Sign
 from natter_gateway.turns.floor import Floor, Said
-from natter_gateway.turns.pauses import MOST_ASKED_ANEW, SAMPLES_PER_MS
+from natter_gateway.turns.pauses import MOST_ASKED_ANEW
 from natter_gateway.turns.states import Interjecting, Pausing, Quiet, Stirring, Weighing
 from natter_gateway.turns.wording import interrupts, same_words
-
-_OLD_WORDS_SAMPLES: Final = 500 * SAMPLES_PER_MS
-"""Words that began so long before a sound are none of its own."""
 
 
 class Recognition:
@@ -35,8 +32,6 @@ class Recognition:
                 self._on_word(event, now_ms)
 
     def _on_word_over_reply(self, sound: Interjecting | Weighing, event: ev.Recognised, now_ms: float) -> None:
-        if event.from_sample and event.from_sample < sound.sample - _OLD_WORDS_SAMPLES:
-            return
         self._floor.words.take_in(event)
         answered = isinstance(sound, Weighing) and event.final and event.finalize_id == sound.finalize_id
         if interrupts(self._floor.words.all):
@@ -84,14 +79,16 @@ class Recognition:
             self._floor.end_caller_turn(now_ms)
         else:
             if self._answers_request(event) and not self._floor.recognizer.decides_turns:
-                self._close_quiet_state(words=bool(event.text))
+                self._on_answer(event)
             self._drop_other_guess()
 
     def _on_interim(self, event: ev.Recognised) -> None:
+        news = event.text != self._floor.words.interim
         self._floor.words.take_in(event)
         if not self._floor.turn_is_open():
             return
-        self._floor.actions.append(act.ShowUserText(self._floor.turn, event.text, final=False))
+        if news:
+            self._floor.actions.append(act.ShowUserText(self._floor.turn, event.text, final=False))
         if event.sign is Sign.EAGER_END and event.text and not self._floor.bot.has_guess_for(self._floor.words.text):
             self._floor.bot.prepare(self._floor.turn, self._floor.words.text)
         elif not self._floor.recognizer.decides_turns:
@@ -121,6 +118,16 @@ class Recognition:
     def _answers_request(self, event: ev.Recognised) -> bool:
         pausing = self._floor.quiet_state()
         return pausing is not None and event.final and event.finalize_id == pausing.finalize_id != 0
+
+    def _on_answer(self, event: ev.Recognised) -> None:
+        pausing = self._floor.quiet_state()
+        if pausing is not None and pausing.early and 0 < event.through_sample < pausing.sample:
+            # Asked so early that the last word was not over for it: it has to be asked again.
+            self._change_quiet_state(finalize_id=0)
+            if pausing.firm:
+                self._change_quiet_state(finalize_id=self._floor.ask_final(pausing.sample, pausing.sample), early=False)
+        else:
+            self._close_quiet_state(words=bool(event.text))
 
     def _close_unopened(self, event: ev.Recognised) -> None:
         """No word in the short sound: as if it had never been."""

@@ -49,6 +49,8 @@ class Pausing:
     """That the turn is complete."""
     finalize_id: int = 0
     """Of the request to close what was before; 0: not made yet."""
+    early: bool = False
+    """It was made in the dip."""
     closed: bool = False
     """Recognition has answered it."""
     opened: bool = True
