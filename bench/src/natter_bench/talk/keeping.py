@@ -34,6 +34,9 @@ def story(played: Played) -> str:
     lines += [
         (one.time_s, f"page        {one.type} {one.data if one.data else ''}") for one in played.recording.messages
     ]
+    lines += [(time_s, f"finalize    through {through_ms:.0f} ms") for time_s, through_ms in observed.finalized]
+    lines += [(time_s, f"text        of {key}") for key, time_s in observed.replied.items()]
+    lines += [(time_s, f"voice       of {key}") for key, time_s in observed.voiced.items()]
     spoken = [
         frame.time_s for frame in played.recording.sent if frame.dbfs > AUDIBLE_DBFS and frame.time_s >= played.began_s
     ]
