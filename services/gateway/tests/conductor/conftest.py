@@ -131,7 +131,9 @@ class Stages:
     def hear(self, word: str) -> None:
         """Recognition hears a word in what goes on."""
         base = Header(session="abc", term=1, epoch=1)
-        self.conductor.on_transcript(Transcript(header=base, words=[Word(text=word, from_sample=90_000)]))
+        self.conductor.on_transcript(
+            Transcript(header=base, words=[Word(text=word, from_sample=90_000, confidence=0.9)])
+        )
 
     def segment(self, number: int, text: str) -> None:
         """The model's segment and its voice: 200 ms a word."""

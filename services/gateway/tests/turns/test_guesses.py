@@ -93,14 +93,26 @@ def test_a_recognizer_without_stable_interims_has_one_on_its_final(call: Any) ->
     assert call.of(act.AdoptGuess) == [act.AdoptGuess((1, 1))]
 
 
-@pytest.mark.parametrize(("text", "probability"), [("I would like to", 0.0), ("hello there", 0.2)])
-def test_what_reads_or_sounds_unfinished_starts_none(call: Any, text: str, probability: float) -> None:
+@pytest.mark.parametrize(
+    ("text", "probability", "silence_ms"),
+    [("I would like to", 0.9, 1_600), ("hello there", 0.2, 1_600), ("Hello there.", 0.2, 800)],
+)
+def test_what_reads_or_sounds_unfinished_has_one_when_the_silence_is_almost_long_enough(
+    call: Any, text: str, probability: float, silence_ms: float
+) -> None:
     talk(call)
     call.dip()
     call.at(0, ev.Estimated(call.end, probability))
     call.interim(text, 30)
-    call.wait(140)
+    call.recognise(text, 60)
+    call.wait(78)
+    call.at(0, ev.Paused(call.end, call.sample, probability))
+    call.wait(silence_ms - 500 - 200 - 1)
     assert call.of(act.StartGuess) == []
+    call.wait(1)
+    assert call.of(act.StartGuess) == [act.StartGuess((1, 1), text)]
+    call.wait(500)
+    assert call.of(act.AdoptGuess) == [act.AdoptGuess((1, 1))]
 
 
 def test_a_turn_has_so_many_and_no_more(call: Any) -> None:

@@ -205,6 +205,18 @@ def test_a_final_that_does_not_come_leaves_the_turn_to_the_interim(call: Any) ->
     assert call.texts == ["hello bear"]
 
 
+def test_an_interim_from_long_before_the_pause_does_not_count(call: Any) -> None:
+    call.onset()
+    call.confirm()
+    call.interim("we had a")
+    call.dip(1_500)
+    call.pause()
+    call.wait(1_000)
+    assert call.texts == []
+    call.recognise("we had a party in a small garden")
+    assert call.texts == ["we had a party in a small garden"]
+
+
 def test_a_recognizer_may_ask_for_more_time(call: Any) -> None:
     call.at(0, ev.RecognizerChanged(decides_turns=False, final_grace_ms=800))
     call.speak()

@@ -3,7 +3,7 @@
 import pytest
 
 from natter_gateway.turns.ending import Ending, ending_of
-from natter_gateway.turns.wording import interrupts, same_words
+from natter_gateway.turns.wording import Meaning, meaning_of, same_words
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,28 @@ def test_other_words(one: str, other: str) -> None:
 
 @pytest.mark.parametrize("said", ["", "mhm", "Mm-hmm.", "yeah, okay", "I see", "Oh, I see.", "uh huh right"])
 def test_backchannels_do_not_interrupt(said: str) -> None:
-    assert not interrupts([said])
+    assert meaning_of([said], trusted=True) in (Meaning.BACKCHANNEL, Meaning.NOTHING)
 
 
-@pytest.mark.parametrize("said", ["no", "stop", "yeah but", "I see a dog", "wait a moment"])
+@pytest.mark.parametrize("said", ["no", "stop", "yeah but", "I see a dog", "wait a moment", "Tuesday"])
 def test_words_interrupt(said: str) -> None:
-    assert interrupts([said])
+    assert meaning_of([said], trusted=True) is Meaning.INTERRUPTS
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("Mum.", Meaning.DOUBTFUL),
+        ("But, uh,", Meaning.DOUBTFUL),
+        ("I think.", Meaning.DOUBTFUL),
+        ("Stop.", Meaning.INTERRUPTS),
+        ("no wait", Meaning.INTERRUPTS),
+        ("I want tea", Meaning.INTERRUPTS),
+        ("mhm", Meaning.BACKCHANNEL),
+    ],
+)
+def test_single_words_of_a_recognizer_that_is_not_sure_are_doubted(said: str, meaning: Meaning) -> None:
+    assert meaning_of([said], trusted=False) is meaning
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ _SIGNS: Final = {
 _EARLY_WORD_SAMPLES: Final = 300 * 16
 """A word may begin so long before detection is sure of a sound."""
 
+_SURE: Final = 0.5
+"""Confidence of a word that is one. The built-in recognizer tells none: 0."""
+
 
 class HearingSide:
     """Knows where the caller's speech lies, and what recognition owes."""
@@ -99,6 +102,7 @@ class HearingSide:
             frame.finalize_id,
             _SIGNS.get(frame.sign, ev.Sign.NONE),
             frame.through_sample,
+            all(word.confidence >= _SURE for word in frame.words),
         )
 
     def _own_words(self, frame: Transcript) -> Iterable[Word]:

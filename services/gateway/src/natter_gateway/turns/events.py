@@ -104,6 +104,8 @@ class Recognised:
     sign: Sign = Sign.NONE
     through_sample: int = 0
     """How far recognition has listened."""
+    trusted: bool = True
+    """It is sure of each word; else single words may be made of other sounds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from natter_gateway.turns.states import (
     Weighing,
 )
 from natter_gateway.turns.turn_words import TurnWords
+from natter_gateway.turns.wording import Meaning
 
 _NO_ESTIMATE: Final = ev.Estimated(-1, 0.0)
 _WORDLESS_MS: Final = 1_000.0
@@ -129,11 +130,21 @@ class Floor:
         self.words.clear()
         self.actions.append(act.PublishState())
 
+    @property
+    def may_take_back(self) -> bool:
+        """Whether the reply can still go without a trace."""
+        return self.said is not None and self.bot.may_take_back(self.said.turn)
+
+    def is_meant(self) -> bool:
+        """Whether the words over the reply want the floor. Who goes on right behind a turn probably has more to say."""
+        meaning = self.words.meaning
+        return meaning is Meaning.INTERRUPTS or (meaning is Meaning.DOUBTFUL and self.may_take_back)
+
     def interrupt(self, sound: Interjecting | Weighing, *, closed: bool) -> None:
         """It was meant: the caller has the floor, with a new turn, or with the one that was not over yet."""
         said = self.said
         mine = list(self.words.finals)
-        if said is not None and self.bot.may_take_back(said.turn):
+        if said is not None and self.may_take_back:
             self.actions.append(act.UserStarted(said.turn))
             self.bot.take_back()
             self.actions.append(act.ReopenUser(said.turn))

@@ -4,16 +4,24 @@ from typing import Final
 
 from natter_gateway.turns.settings import TurnSettings
 from natter_gateway.turns.states import Interjecting, Weighing
+from natter_gateway.turns.wording import Meaning
 
 QUIET_MS: Final = 250.0
 """Quiet behind a sound before it counts as over."""
 
+_LENGTHS: Final = {Meaning.NOTHING: 1.5, Meaning.BACKCHANNEL: 2.0, Meaning.DOUBTFUL: 1.0, Meaning.INTERRUPTS: 0.0}
+"""How long it has to be, by what recognition has heard so far."""
 
-def interrupts_at_ms(sound: Interjecting, false_alarms: int, settings: TurnSettings) -> float | None:
-    """When it interrupts by its length alone, if it goes on; None in a short quiet."""
+
+def interrupts_at_ms(sound: Interjecting, meaning: Meaning, false_alarms: int, settings: TurnSettings) -> float | None:
+    """When it interrupts by its length, if it goes on; None in a short quiet.
+
+    The voice is held all the while, so that waiting for words costs the caller nothing.
+    """
     if sound.dip is not None:
         return None
-    return sound.since_ms + settings.interruption_speech_ms + false_alarms * settings.false_alarm_penalty_ms
+    needed_ms = settings.interruption_speech_ms * _LENGTHS[meaning]
+    return sound.since_ms + needed_ms + false_alarms * settings.false_alarm_penalty_ms
 
 
 def forgotten_at_ms(sound: Interjecting, settings: TurnSettings) -> float | None:

@@ -15,7 +15,7 @@ from natter_gateway.turns import interjections, pauses
 from natter_gateway.turns.detection import Detection
 from natter_gateway.turns.events import AttemptKey
 from natter_gateway.turns.floor import Floor, TypedWait
-from natter_gateway.turns.pauses import SAMPLES_PER_MS
+from natter_gateway.turns.pauses import LACKING_SAMPLES, SAMPLES_PER_MS
 from natter_gateway.turns.recognition import Recognition
 from natter_gateway.turns.settings import TurnSettings
 from natter_gateway.turns.states import (
@@ -75,7 +75,7 @@ class TurnMachine:
                 dues_ms += [self._early_final_ms(pausing), self._guess_ms(pausing), self._commit_due_ms(pausing)]
             case Interjecting() as sound:
                 dues_ms += [
-                    interjections.interrupts_at_ms(sound, floor.false_alarms, floor.settings),
+                    interjections.interrupts_at_ms(sound, floor.words.meaning, floor.false_alarms, floor.settings),
                     interjections.forgotten_at_ms(sound, floor.settings),
                 ]
             case Weighing(due_ms=due_ms):
@@ -200,7 +200,9 @@ class TurnMachine:
         met_ms = pauses.silence_met_at_ms(pausing, self._floor.words, settings)
         if pausing.closed:
             return met_ms
-        waits_for_words = pausing.opened and not self._floor.words.interim
+        words = self._floor.words
+        # An interim from long before the pause lacks words that were said.
+        waits_for_words = pausing.opened and not (words.interim and words.reach(pausing.sample - LACKING_SAMPLES))
         grace_ms = settings.final_deadline_ms if waits_for_words else self._floor.recognizer.final_grace_ms
         return max(met_ms, pausing.asked_anew_at_ms) + grace_ms
 
@@ -220,8 +222,10 @@ class TurnMachine:
             case Pausing() as pausing:
                 self._check_pause(pausing, now_ms)
             case Interjecting() as sound:
-                due_ms = interjections.interrupts_at_ms(sound, self._floor.false_alarms, self._floor.settings)
-                forgotten_ms = interjections.forgotten_at_ms(sound, self._floor.settings)
+                floor = self._floor
+                meaning = floor.words.meaning
+                due_ms = interjections.interrupts_at_ms(sound, meaning, floor.false_alarms, floor.settings)
+                forgotten_ms = interjections.forgotten_at_ms(sound, floor.settings)
                 if due_ms is not None and now_ms >= due_ms:
                     self._floor.interrupt(sound, closed=False)
                 elif forgotten_ms is not None and now_ms >= forgotten_ms:

@@ -13,9 +13,13 @@ FINAL_TAIL_MS: Final = 100
 """Recognition is asked to read this far into the silence: a model needs to hear that the word is over."""
 MOST_ASKED_ANEW: Final = 2
 """So many other recognizers get their time in one pause. The caller does not wait for more: what is there has to do."""
+LACKING_SAMPLES: Final = 700 * SAMPLES_PER_MS
+"""Recognition that has listened only so far from the end of the speech has not heard all of its words."""
 _EARLY_FINAL_QUIET_MS: Final = 80.0
 """Quiet between words is shorter than this nearly always."""
 _GUESS_QUIET_MS: Final = 100.0
+_GUESS_AHEAD_MS: Final = 500.0
+"""A reply needs about as long until its voice is there."""
 _SURELY_COVERED_SAMPLES: Final = 20 * SAMPLES_PER_MS
 _PERHAPS_COVERED_SAMPLES: Final = 160 * SAMPLES_PER_MS
 """The detector hears the last sound of a word longer than recognition needs; no word is this short."""
@@ -46,10 +50,12 @@ def guess_at_ms(
     pausing: Pausing, words: TurnWords, recognizer: RecognizerChanged, settings: TurnSettings
 ) -> float | None:
     """When the words are complete enough to prepare a reply to them; None: not yet."""
-    if not pausing.opened or not words.heard or words.ending is Ending.UNFINISHED:
+    if not pausing.opened or not words.heard:
         return None
-    if 0 < pausing.probability < settings.complete_probability:
-        return None
+    sounds_unfinished = 0 < pausing.probability < settings.complete_probability
+    if sounds_unfinished or words.ending is Ending.UNFINISHED:
+        # Probably in vain, until the silence is almost long enough.
+        return silence_met_at_ms(pausing, words, settings) - _GUESS_AHEAD_MS if pausing.closed else None
     if pausing.closed:
         return pausing.quiet_since_ms
     if not recognizer.stable_interims:

@@ -9,7 +9,7 @@ from natter_gateway.turns.events import Modality, Sign
 from natter_gateway.turns.floor import Floor, Said
 from natter_gateway.turns.pauses import MOST_ASKED_ANEW
 from natter_gateway.turns.states import Interjecting, Pausing, Quiet, Stirring, Weighing
-from natter_gateway.turns.wording import interrupts, same_words
+from natter_gateway.turns.wording import same_words
 
 
 class Recognition:
@@ -34,7 +34,7 @@ class Recognition:
     def _on_word_over_reply(self, sound: Interjecting | Weighing, event: ev.Recognised, now_ms: float) -> None:
         self._floor.words.take_in(event)
         answered = isinstance(sound, Weighing) and event.final and event.finalize_id == sound.finalize_id
-        if interrupts(self._floor.words.all):
+        if self._floor.is_meant():
             self._floor.interrupt(sound, closed=answered)
             if event.sign is Sign.END:
                 self._floor.end_caller_turn(now_ms)
@@ -47,9 +47,13 @@ class Recognition:
         if doubted is None or not event.final or event.finalize_id != doubted.finalize_id:
             return
         self._floor.doubted = None
-        if self._floor.living is not None and interrupts([event.text]):
-            self._floor.words.take_in(event)
+        if self._floor.living is None:
+            return
+        self._floor.words.take_in(event)
+        if self._floor.is_meant():
             self._floor.interrupt(doubted, closed=True)
+        else:
+            self._floor.words.clear()
 
     def _on_word(self, event: ev.Recognised, now_ms: float) -> None:
         """In an open turn, or where one may open."""

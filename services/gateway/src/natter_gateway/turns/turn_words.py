@@ -5,6 +5,7 @@ from typing import Final
 
 from natter_gateway.turns.ending import Ending, ending_of
 from natter_gateway.turns.events import Recognised
+from natter_gateway.turns.wording import Meaning, meaning_of
 
 _NOTHING_OWED: Final = (0, 0)
 
@@ -19,6 +20,7 @@ class TurnWords:
         """Typed text that waited for a turn: it comes first."""
         self._language = language
         self._through_sample = 0
+        self._trusted = True
         self._ending = ("", Ending.OPEN)
         self._owed = _NOTHING_OWED
 
@@ -36,6 +38,11 @@ class TurnWords:
         return bool(self.finals or self.interim)
 
     @property
+    def meaning(self) -> Meaning:
+        """What they mean over a reply."""
+        return meaning_of([*self.finals, self.interim], trusted=self._trusted)
+
+    @property
     def text(self) -> str:
         """All of it."""
         return " ".join(self.all)
@@ -48,6 +55,7 @@ class TurnWords:
     def take_in(self, event: Recognised) -> None:
         """A transcript came: an interim stands for everything since the last final."""
         self._through_sample = max(self._through_sample, event.through_sample)
+        self._trusted = event.trusted
         if not event.final:
             self.interim = event.text
             return

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Final
 
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
@@ -25,6 +26,15 @@ _BACKCHANNEL_PHRASES: Final = frozenset(
         ("thank", "you"),
     }
 )
+_FLOOR_TAKERS: Final = frozenset(
+    {
+        *("no", "nope", "not", "don't", "stop", "wait", "hold", "hang", "pause", "quiet", "enough", "cancel", "never"),
+        *("sorry", "excuse", "pardon", "hey", "hello", "what", "what's", "why", "who", "where", "when", "how", "which"),
+        *("actually", "listen", "look", "please", "question", "repeat", "again", "help", "shut", "wrong", "next"),
+    }
+)
+_SURELY_WORDS: Final = 3
+"""So many words are not made of a cough."""
 _UP_TO_NINETEEN: Final = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
@@ -46,10 +56,33 @@ def begins_with(text: str, beginning: str) -> bool:
     return words[: len(first)] == first
 
 
-def interrupts(words: Iterable[str]) -> bool:
-    """Whether somebody who says these words wants the floor: any word that is no backchannel."""
+class Meaning(Enum):
+    """What words over a reply mean."""
+
+    NOTHING = "nothing"
+    """There are none."""
+    BACKCHANNEL = "backchannel"
+    """The listener listens."""
+    DOUBTFUL = "doubtful"
+    """A word or two that may have been made of a cough or a hum."""
+    INTERRUPTS = "interrupts"
+    """Somebody wants the floor."""
+
+
+def meaning_of(words: Iterable[str], *, trusted: bool) -> Meaning:
+    """What somebody wants who says these words over a reply.
+
+    Any word that is no backchannel interrupts, where recognition can be trusted with single words; else one that is
+    said to interrupt, or several.
+    """
     said = [word for text in words for word in _split(text)]
-    return not all(word in _BACKCHANNELS for word in said) and tuple(said) not in _BACKCHANNEL_PHRASES
+    if not said:
+        return Meaning.NOTHING
+    own = [word for word in said if word not in _BACKCHANNELS]
+    if not own or tuple(said) in _BACKCHANNEL_PHRASES:
+        return Meaning.BACKCHANNEL
+    sure = trusted or len(own) >= _SURELY_WORDS or not _FLOOR_TAKERS.isdisjoint(own)
+    return Meaning.INTERRUPTS if sure else Meaning.DOUBTFUL
 
 
 def _told(text: str) -> list[str]:
