@@ -1,13 +1,26 @@
 """Fixtures for the tests of every package."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from natter_local.broker import Broker
 from natter_proto import new_id
+
+_ROOT: Final = Path(__file__).parent
+_MARKED_FOLDERS: Final = {_ROOT / "tests" / "integration": "system", _ROOT / "tests" / "e2e": "alone"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark whole folders before `-m` looks at the marks; scripts/test.sh runs what is marked apart from the rest."""
+    for item in items:
+        for folder, mark in _MARKED_FOLDERS.items():
+            if item.path.is_relative_to(folder):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

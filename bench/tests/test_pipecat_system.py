@@ -62,33 +62,40 @@ def test_the_bots_environment_has_the_services_and_no_proxy():
     }
 
 
-async def test_a_bot_that_is_ready_is_stopped_by_sigterm(tmp_path):
+@pytest.fixture
+def children():
+    """The processes that were started during the test: others may have left theirs running, as a broker for all."""
+    before = set(psutil.Process().children())
+    return lambda: [child for child in psutil.Process().children() if child not in before]
+
+
+async def test_a_bot_that_is_ready_is_stopped_by_sigterm(tmp_path, children):
     log = tmp_path / "pipecat.log"
     async with run_rival(python(SPEAKS_FIRST), {}, log, ready_within_s=30) as url:
         assert url == "http://127.0.0.1:4711"
-        assert len(psutil.Process().children()) == 1
-    assert psutil.Process().children() == []
+        assert len(children()) == 1
+    assert children() == []
     assert log.read_text().splitlines() == ["loading", "warming", "ready http://127.0.0.1:4711"]
 
 
-async def test_a_bot_that_does_not_stop_is_killed(tmp_path):
+async def test_a_bot_that_does_not_stop_is_killed(tmp_path, children):
     async with run_rival(python(STUBBORN), {}, tmp_path / "log", ready_within_s=30, stop_within_s=0.1):
         pass
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
-async def test_a_bot_whose_measuring_fails_is_stopped(tmp_path):
+async def test_a_bot_whose_measuring_fails_is_stopped(tmp_path, children):
     with pytest.raises(ZeroDivisionError):
         async with run_rival(python(OBEDIENT), {}, tmp_path / "log", ready_within_s=30):
             raise ZeroDivisionError
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
-async def test_a_bot_that_died_meanwhile_is_no_trouble_at_the_end(tmp_path):
+async def test_a_bot_that_died_meanwhile_is_no_trouble_at_the_end(tmp_path, children):
     async with run_rival(python(OBEDIENT), {}, tmp_path / "log", ready_within_s=30):
-        [child] = psutil.Process().children()
+        [child] = children()
         child.send_signal(signal.SIGKILL)
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 async def test_a_bot_that_dies_early_says_why(tmp_path):
@@ -99,11 +106,11 @@ async def test_a_bot_that_dies_early_says_why(tmp_path):
     assert "key missing" in str(failed.value)
 
 
-async def test_a_bot_that_is_never_ready_is_given_up(tmp_path):
+async def test_a_bot_that_is_never_ready_is_given_up(tmp_path, children):
     with pytest.raises(CallError, match=r"not ready within 0\.5 s"):
         async with run_rival(python(WAITS), {}, tmp_path / "log", ready_within_s=0.5):
             pass
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 @pytest.fixture
@@ -161,7 +168,7 @@ def test_the_commands_with_and_without_uv():
 
 
 @pytest.mark.skipif(pipecat_python() is None, reason="Pipecat is not installed: natter-bench latency --install-pipecat")
-async def test_pipecat_answers_and_can_be_interrupted(tmp_path):
+async def test_pipecat_answers_and_can_be_interrupted(tmp_path, children):
     def marked(text: str):
         return encode(caller_speech(text).pcm, 16_000)
 
@@ -190,4 +197,4 @@ async def test_pipecat_answers_and_can_be_interrupted(tmp_path):
     cut_short = interruption(caller.recording.sent, frames, after_s=cut.began_s, before_s=cut.ended_s)
     assert cut_short is not None
     assert cut_short.silenced
-    assert psutil.Process().children() == []
+    assert children() == []

@@ -23,6 +23,7 @@ def half_a_second() -> Speech:
     return Speech("hum", (6_000 * tone).astype(np.int16), RATE_HZ)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 async def test_voice_to_voice_is_the_same_with_losses(tmp_path: Path, half_a_second: Speech) -> None:
     async with emulated_system(tmp_path, options=PACE) as system:

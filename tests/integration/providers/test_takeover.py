@@ -15,7 +15,7 @@ from natter_emulators.script import DEFAULT_REPLIES, Fault, Script
 from natter_testing.hearing import RATE_HZ, recognise
 from natter_testing.provider_calls import QUESTION, Case, Outcome, call_all, provider_system
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.timeout(200), pytest.mark.alone]
 
 SERVICES: Final = {"gateway": 1, "vad": 1, "stt": 1, "llm": 1, "tts": 1}
 USUAL: Final = {"stt": {"provider": "deepgram"}, "llm": {"provider": "openai"}, "tts": {"provider": "elevenlabs"}}
