@@ -2,7 +2,7 @@
 # Nothing but Python 3.11, Node 20 and make has to be there: uv and all packages are brought into this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup python web test lint format proto bench bench-latency clean
+.PHONY: help up setup python web test lint format proto bench bench-latency bench-talk clean
 
 BIN := .venv/bin
 PACKAGES := $(wildcard pyproject.toml proto/pyproject.toml bench/pyproject.toml services/*/pyproject.toml \
@@ -45,6 +45,9 @@ bench: setup ## measure a call on the built-in models
 
 bench-latency: setup ## measure how fast it answers, on emulated services
 	@exec $(BIN)/natter-bench latency
+
+bench-talk: setup ## play recorded cases of talk, and judge what comes of each
+	@exec $(BIN)/natter-bench talk
 
 clean: ## remove what was built or brought here
 	rm -rf .venv .venv-tools var web/node_modules web/dist .pytest_cache .ruff_cache .hypothesis
