@@ -184,3 +184,22 @@ def test_of_a_first_word_that_breaks_off_there_is_too_little_to_be_heard() -> No
     chunks = segment.feed(pcm, characters) + segment.cut()
     assert sum(len(chunk.pcm) // 2 for chunk in chunks) == HEAD_START_SAMPLES == 40 * RATE_HZ // 1000
     assert not any(chunk.words for chunk in chunks)
+
+
+def test_a_full_stop_is_there_when_its_audio_is() -> None:
+    segment = AlignedSegment("I know a few.", "I know a few.")
+    pcm, characters = voice("I know a few.")
+    half = 2 * (RATE_HZ * CHARACTER_MS // 2000)
+    segment.feed(pcm[:-half], characters)
+    assert segment.whole
+    assert not segment.sounded_out
+    segment.feed(pcm[-half:], [])
+    assert segment.sounded_out
+    chunks = segment.finish()
+    assert abs(chunks[-1].total_samples / RATE_HZ - (13 * CHARACTER_MS + 250) / 1000) < 0.04
+
+
+def test_marks_before_the_last_letter_need_not_be_told() -> None:
+    segment = AlignedSegment("“Go”, he said.", "“Go”, he said.")
+    segment.feed(*voice("Go he said."))
+    assert segment.sounded_out

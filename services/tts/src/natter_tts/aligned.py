@@ -19,6 +19,7 @@ from natter_tts.words import TimedWord, letters, place_words
 
 # Times come in whole milliseconds and are rounded as each vendor likes.
 _ROUNDING_SAMPLES: Final = RATE_HZ * 30 // 1000
+_MS_SAMPLES: Final = RATE_HZ // 1000
 # Of a word that is not complete so much may be given out ahead: cut off there and said again from its start, it is no
 # word heard twice.
 HEAD_START_SAMPLES: Final = 2 * FRAME_SAMPLES
@@ -64,6 +65,10 @@ class AlignedSegment:
         self._said: list[TimedWord] = []
         self._open_from: int | None = None
         self._characters: list[tuple[str, int, int]] = []
+        # Behind the last letter: how many marks are to come, how many have; and the end of the last that sounds.
+        self._final_marks = sum(not character.isspace() for character in _behind_letters(spoken))
+        self._marks = 0
+        self._sounds_to = 0
         self._audio = np.zeros(0, np.int16)
         self._start: int | None = None
         self._pushed = 0
@@ -88,9 +93,11 @@ class AlignedSegment:
 
     @property
     def sounded_out(self) -> bool:
-        """`whole`, and what follows the last letter (a full stop, in which the voice dies away) has come too."""
-        characters = sum(not character.isspace() for character, _, _ in self._characters)
-        return self.whole and characters >= sum(not character.isspace() for character in self._spoken)
+        """`whole`, and what follows the last letter (a full stop, in which the voice dies away) has come too.
+
+        A mark is told with the audio in which it begins, and may go on in the next.
+        """
+        return self.whole and self._marks >= self._final_marks and self._sounds_to <= len(self._audio) + _MS_SAMPLES
 
     @property
     def received_samples(self) -> int:
@@ -106,6 +113,9 @@ class AlignedSegment:
             begin = base + character.from_ms * RATE_HZ // 1000
             end = max(begin, base + character.to_ms * RATE_HZ // 1000)
             self._characters.append((character.text, begin, end))
+            if not character.text.isspace():
+                self._marks = 0 if letters(character.text) else self._marks + 1
+                self._sounds_to = max(self._sounds_to, end)
             for letter in letters(character.text):
                 self._take_letter(letter, begin, end)
         if self._start is None and (span := sound_span(_as_float(self._audio))) is not None:
@@ -252,6 +262,14 @@ class AlignedSegment:
         words = tuple(self._placed[self._listed : stop])
         self._listed = stop
         return words
+
+
+def _behind_letters(spoken: str) -> str:
+    """What follows the last letter or digit."""
+    end = len(spoken)
+    while end and not letters(spoken[end - 1]):
+        end -= 1
+    return spoken[end:]
 
 
 def _as_float(pcm: np.ndarray[tuple[int], np.dtype[np.int16]]) -> Samples:
