@@ -121,7 +121,8 @@ async def test_a_false_onset_goes_on_where_it_was_held(new_stages: Any) -> None:
     nothing = Transcript(header=base, final=True, finalize_id=stages.of(Finalize)[-1].finalize_id)
     stages.conductor.on_transcript(nothing)
     # It was held at 400 ms, 60 of them the fade: at the end of the second word, which is said whole.
-    assert stages.of(Playout)[-1].sample == 4_800 * 2
+    held, resumed = stages.of(Playout)[-2:]
+    assert (held.held, resumed.held, resumed.sample) == (True, False, 4_800 * 2)
     stages.play(1_000)
     assert stages.conductor.context.utterances[-1].text == "one two three four five"
     assert "bot-interrupted" not in stages.types()

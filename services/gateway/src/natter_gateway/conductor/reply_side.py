@@ -14,7 +14,9 @@ from natter_common.metrics import Metrics
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
 from natter_gateway.conductor.generation import Generation, Piece
-from natter_gateway.conductor.guess_box import GRANTED, GuessBox
+from natter_gateway.conductor.guess_box import GRANTED
+from natter_gateway.conductor.guessing import Guessing
+from natter_gateway.conductor.holding import Holding
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import TroubleBook
@@ -32,7 +34,7 @@ from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
 from natter_gateway.turns.machine import TurnMachine
 from natter_gateway.turns.states import Thinking
-from natter_proto import VOICE_RATE_HZ, EndReason, Reply, ReplyKind, Stage, Voice
+from natter_proto import EndReason, Reply, ReplyKind, Stage, Voice
 
 _NO_ANSWER: Final = "The model had no answer. Please try again."
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
@@ -82,7 +84,8 @@ class ReplySide:
         self._prompt = prompt
         self._loop = asyncio.get_running_loop()
         self._generation: Generation | None = None
-        self._guess: GuessBox | None = None
+        self._guessing = Guessing(metrics, lambda key: handle(ev.GuessFailed(key)))
+        self._holding = Holding(self.playout, frames)
         self._reply: HeardReply | None = None
         self._granted = 0
         self._established = False
@@ -116,7 +119,7 @@ class ReplySide:
 
     def on_reply(self, frame: Reply) -> None:
         """More text of a reply, or its end, or tools that it wants."""
-        if self._kept_for_guess(frame):
+        if self._guessing.keeps(frame):
             return
         key = (frame.header.turn, frame.header.attempt)
         reply = self._living_reply(key, "reply")
@@ -186,7 +189,7 @@ class ReplySide:
 
     def on_voice(self, frame: Voice) -> None:
         """Voice of a segment: queued for playout, with its words."""
-        if self._kept_for_guess(frame):
+        if self._guessing.keeps(frame):
             return
         header = frame.header
         key = (header.turn, header.attempt)
@@ -226,7 +229,7 @@ class ReplySide:
                 self._handle(ev.ReplyAudible(reply.key))
         for event in frame.events:
             if isinstance(event, PlayoutSegmentStarted):
-                self._say_playout(event.key, 0, held=False)
+                self._holding.say_position(event.key, 0, held=False)
         self._notify(reply.on_frame(frame, at_ms))
         self._check_established(reply)
         for event in frame.events:
@@ -243,19 +246,13 @@ class ReplySide:
 
     def hold(self) -> None:
         """The caller may be interrupting: nothing plays, and no tool begins to act."""
-        self.playout.hold()
+        self._holding.hold()
         self.tools.hold()
-        self._say_held(held=True)
 
     def resume(self) -> None:
-        """Go on from the beginning of the word that was cut."""
-        at = self.playout.held_at
-        if at is None or self._reply is None:
-            self.playout.resume()
-        else:
-            self.playout.resume(at[0], self._reply.word_begin(at[0][2], at[1]))
+        """The caller is not."""
+        self._holding.resume(self._reply)
         self.tools.release(self._now_ms())
-        self._say_held(held=False)
 
     def set_round_trip(self, round_trip_ms: float) -> None:
         """The caller's network changed."""
@@ -276,7 +273,7 @@ class ReplySide:
             case act.AdoptGuess():
                 self._adopt_guess(action)
             case act.DropGuess():
-                self._drop_guess()
+                self._guessing.drop()
             case _:
                 raise ValueError(f"{type(action).__name__} is nothing for the reply")
 
@@ -318,45 +315,24 @@ class ReplySide:
 
     def _start_guess(self, action: act.StartGuess) -> None:
         """Have a reply prepared, unheard."""
-        self._guess = GuessBox(self._new_generation(action.key, action.text, Modality.VOICE))
-        self._guess.marks.began(Mark.MODEL, self._now_ms())
-        self._metrics.attempts.labels("speculative").inc()
-        self._send_turn(self._guess.generation)
+        generation = self._new_generation(action.key, action.text, Modality.VOICE)
+        self._guessing.begin(generation)
+        self._send_turn(generation)
 
     def _adopt_guess(self, action: act.AdoptGuess) -> None:
         """What was prepared is the reply: all that has come of it counts from now on."""
-        guess, self._guess = self._guess, None
-        if guess is None or guess.key != action.key:
+        guess = self._guessing.hand_over(action.key)
+        if guess is None:
             return
         self._page.model_started()
         self._generation = guess.generation
         self._begin_latency(guess.marks)
-        self._metrics.speculations.labels("used").inc()
         for frame in guess.open():
             if isinstance(frame, Voice):
                 self.on_voice(frame)
             else:
                 self.on_reply(frame)
         self._complain_of_missing(action.key)
-
-    def _drop_guess(self) -> None:
-        """What was prepared is waste."""
-        guess, self._guess = self._guess, None
-        if guess is None:
-            return
-        self._metrics.speculations.labels("wasted").inc()
-        self._metrics.wasted_tokens.inc(guess.waste.tokens)
-        self._metrics.wasted_characters.inc(guess.waste.characters)
-        self._metrics.wasted_voice.inc(guess.waste.voice_s)
-
-    def _kept_for_guess(self, frame: Reply | Voice) -> bool:
-        """Whether a frame is of the guess: it waits for the turn's end."""
-        guess = self._guess
-        if guess is None or (frame.header.turn, frame.header.attempt) != guess.key:
-            return False
-        if not guess.keep(frame, self._now_ms()):
-            self._handle(ev.GuessFailed(guess.key))
-        return True
 
     def _start_verbatim(self, action: act.StartVerbatim) -> None:
         """Have a text spoken as it is."""
@@ -400,8 +376,8 @@ class ReplySide:
         """A worker is gone, and what it was preparing or running with it."""
         if stage == Stage.STAGE_LLM:
             self.tools.executor_lost()
-        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS) and self._guess is not None:
-            self._handle(ev.GuessFailed(self._guess.key))
+        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS) and (key := self._guessing.key) is not None:
+            self._handle(ev.GuessFailed(key))
 
     def go_on_generating(self) -> None:
         """Another model serves the session."""
@@ -459,17 +435,6 @@ class ReplySide:
             self._metrics.drop(kind, "dead_attempt")
             return None
         return self._reply
-
-    def _say_held(self, *, held: bool) -> None:
-        """Tell tts where the voice is held."""
-        position = self.playout.held_at if held else None
-        if position is not None:
-            self._say_playout(position[0], position[1], held=held)
-
-    def _say_playout(self, key: tuple[int, ...], sample: int, *, held: bool) -> None:
-        turn, attempt, segment = key
-        queued_ms = self.playout.queued_samples * 1000 // VOICE_RATE_HZ
-        self._frames.playout((turn, attempt, segment), sample, queued_ms, held=held)
 
     def _now_ms(self) -> float:
         return self._loop.time() * 1000
