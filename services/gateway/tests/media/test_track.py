@@ -1,5 +1,7 @@
 """The voice track's pace and payloads, in virtual time."""
 
+import asyncio
+
 from natter_gateway.media.opus import OpusDecoder, packet_samples_48k
 from natter_gateway.media.playout import Playout, PoppedFrame
 from natter_gateway.media.track import VoiceTrack
@@ -94,3 +96,41 @@ async def test_frames_of_plain_silence_are_not_told() -> None:
     for _ in range(3):
         await track.recv()
     assert [frame.pcm is None for frame in seen] == [False, True, True], "the frame and then a hole"
+
+
+async def test_voice_behind_silence_does_not_wait_for_its_packet_to_be_due(voice) -> None:
+    playout = Playout()
+    time = VirtualTime()
+    push_at_s = {7: 0.006}
+
+    async def sleep(seconds: float) -> None:
+        early_s = push_at_s.pop(track.packets, None)
+        if early_s is None:
+            await time.sleep(seconds)
+            return
+        time.now_s += early_s
+        playout.push(A, voice(0.1, 24_000), 0)
+        playout.end(A, 2_400)
+
+    track = VoiceTrack(playout, clock=time.clock, sleep=sleep)
+    due: list[float] = []
+    for _ in range(40):
+        await track.recv()
+        due.append(round(time.now_s * 1000 - 100_000, 3))
+    # The packet after seven others goes out 6 ms after the one before it, and those that follow keep to that.
+    assert due[6:9] == [120.0, 126.0, 146.0]
+    # Silent again, it is back where all tracks are.
+    assert due[-1] % 20 == 0
+    assert track.skipped == 0
+
+
+async def test_voice_wakes_a_track_that_sleeps(voice) -> None:
+    playout = Playout()
+    seen: list[PoppedFrame] = []
+    track = VoiceTrack(playout, lambda frame, _at_s: seen.append(frame))
+    await track.recv()
+    receiving = asyncio.create_task(track.recv(), name="recv")
+    await asyncio.sleep(0)
+    playout.push(A, voice(0.1, 24_000), 0)
+    await receiving
+    assert len(seen) == 1

@@ -15,7 +15,7 @@ Pure: no clock, no I/O. The owner pops a frame every 20 ms.
 
 from bisect import insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -120,6 +120,8 @@ class Playout:
 
     def __init__(self, max_queued_s: float = MAX_QUEUED_S, rewind_s: float = REWIND_S) -> None:
         self.counters = PlayoutCounters()
+        self.on_begin: Callable[[], None] = lambda: None
+        """Told when voice comes behind silence: the next frame could go out now."""
         self._max_queued = round(max_queued_s * RATE_HZ)
         self._rewind = round(rewind_s * RATE_HZ)
         self._segments: dict[SegmentKey, Segment] = {}  # the current one and those that wait
@@ -180,6 +182,8 @@ class Playout:
         segment.pcm += new
         self._queued += samples
         self._adopt(segment)
+        if samples and not self._voiced and self._begins(segment):
+            self.on_begin()
 
     def end(self, segment_key: SegmentKey, total_samples: int) -> None:
         """Say how long a segment is; only then playout goes beyond it. May be repeated.
@@ -271,6 +275,11 @@ class Playout:
         return played
 
     # Queue
+
+    def _begins(self, segment: Segment) -> bool:
+        """Whether a whole frame of the current segment is there, and may be played."""
+        free = not self._held and self._fade_frame is None and not self._tail
+        return free and not segment.started and self._order[0] == segment.key and segment.available >= FRAME_SAMPLES
 
     def _new_segment(self, key: SegmentKey) -> Segment:
         """A segment that is not queued yet; `_adopt` queues it once its first call went well."""
