@@ -34,7 +34,9 @@ failed=
 summary=
 none_selected=yes
 # Modules, not tests, are dealt out to the processes (loadscope): what a module's tests share is started once.
-pytest_phase "parts" "not system and not alone" --numprocesses logical --maxprocesses 4 --dist loadscope "$@"
+# In the order of `testpaths`, where the longest come early; else in that of the numbers of their tests.
+pytest_phase "parts" "not system and not alone" --numprocesses logical --maxprocesses 4 --dist loadscope \
+  --no-loadscope-reorder "$@"
 # Conversations mostly wait for the sound to pass: two at a time leave a small machine room to be in time.
 pytest_phase "systems" "system and not alone" --numprocesses 2 --dist loadscope "$@"
 pytest_phase "against the clock" "alone" "$@"
