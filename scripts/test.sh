@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every test: Python (unit, contract, integration, end to end) and the page's. Goes on to the end whatever fails.
-# Arguments go to pytest.
+# Arguments go to pytest; -n 0 has it all run in one process, one test after the other.
 set -u
 cd "$(dirname "$0")/.." || exit
 # shellcheck source=scripts/common.sh
@@ -11,7 +11,6 @@ has_chromium() {
 }
 
 # Runs the tests that carry the marks $2, and notes how long it took; the rest goes to pytest.
-# Modules side by side have a process each (--dist loadscope): what the tests of a module share is started once.
 pytest_phase() {
   phase=$1
   marks=$2
@@ -34,8 +33,11 @@ has_chromium || need_debian_package chromium "the end-to-end tests talk through 
 failed=
 summary=
 none_selected=yes
-pytest_phase "parts" "not system and not alone" --numprocesses logical --maxprocesses 4 --dist loadscope "$@"
-# These wait for each other's sound more than they work: two at a time leave a small machine room to be in time.
+# Modules, not tests, are dealt out to the processes (loadscope): what a module's tests share is started once.
+# In the order of `testpaths`, where the longest come early; else in that of the numbers of their tests.
+pytest_phase "parts" "not system and not alone" --numprocesses logical --maxprocesses 4 --dist loadscope \
+  --no-loadscope-reorder "$@"
+# Conversations mostly wait for the sound to pass: two at a time leave a small machine room to be in time.
 pytest_phase "systems" "system and not alone" --numprocesses 2 --dist loadscope "$@"
 pytest_phase "against the clock" "alone" "$@"
 [ -z "$none_selected" ] || failed="$failed, no test was selected"

@@ -60,10 +60,12 @@ def test_texts_join_to_what_went_in_and_none_is_silent(
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=20)))
     deltas = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     segments = segments_of(deltas, first=first, interval_s=interval_s)
-    assert "".join(segment.text for segment in segments) == text
+    assert "".join(segment.text for segment in segments).rstrip() == text.rstrip()
     assert [segment.number for segment in segments] == list(range(1, len(segments) + 1))
     if any(c.isalnum() for c in text):
-        assert all(segment.spoken for segment in segments)
+        assert all(segment.spoken for segment in segments[:-1])
+        # But for an emoji behind a first segment that did not wait for it.
+        assert segments[-1].spoken or (len(segments) > 1 and not any(c.isalnum() for c in segments[-1].text))
     else:
         assert len(segments) <= 1
 
@@ -71,7 +73,8 @@ def test_texts_join_to_what_went_in_and_none_is_silent(
 @given(TEXTS)
 def test_how_the_text_was_cut_into_deltas_changes_nothing(text: str) -> None:
     assert segments_of(list(text)) == segments_of(list(text))
-    assert "".join(s.text for s in segments_of(list(text))) == "".join(s.text for s in segments_of([text]))
+    one, another = segments_of(list(text)), segments_of([text])
+    assert "".join(s.text for s in one).rstrip() == "".join(s.text for s in another).rstrip()
 
 
 @given(st.lists(st.sampled_from(["word", "another", "and", "more", "thing,"]), min_size=30, max_size=300))
@@ -85,11 +88,15 @@ def test_no_segment_is_much_longer_than_the_limit(words: list[str]) -> None:
     [
         (
             "Well, hello there my friend, how are you? I am fine. Thanks.",
-            ["Well, ", "hello there my friend, ", "how are you? ", "I am fine. ", "Thanks."],
+            ["Well,", " hello there my friend, ", "how are you? ", "I am fine. ", "Thanks."],
         ),
-        ("Sure. I can do that, and more. Ok?", ["Sure. ", "I can do that, and more. ", "Ok?"]),
-        ("Have fun! 😀 Bye.", ["Have fun! 😀 ", "Bye."]),
-        ("Have fun! 😀", ["Have fun! 😀"]),
+        ("Sure. I can do that, and more. Ok?", ["Sure.", " I can do that, and more. ", "Ok?"]),
+        ("Have fun! 😀 Bye.", ["Have fun!", " 😀 Bye."]),
+        ("Have fun! 😀", ["Have fun!", " 😀"]),
+        ("It is 3.5, no less. Ok?", ["It is 3.5, ", "no less. ", "Ok?"]),
+        ("Look at Node.js, it is fast. Ok?", ["Look at Node.js, ", "it is fast. ", "Ok?"]),
+        ("“Sure,” he said, and left.", ["“Sure,” ", "he said, and left."]),
+        ("No. 5 is red, as you see.", ["No. 5 is red, ", "as you see."]),
         ("List:\n- one\n- two", ["List:\n", "- one\n", "- two"]),
         ("He said: “Go.” She went.", ["He said: ", "“Go.” ", "She went."]),
         ("Dr. Smith costs 3.5 dollars.", ["Dr. Smith costs 3.5 dollars."]),
@@ -101,11 +108,20 @@ def test_segments(text: str, expected: list[str]) -> None:
     assert [segment.text for segment in segments_of(list(text))] == expected
 
 
-def test_the_first_segment_leaves_as_soon_as_the_next_word_begins() -> None:
+@pytest.mark.parametrize("text", ["Hello my friend,", "Good!", "Yes.", "I know a few.", "Isn't it?"])
+def test_the_first_segment_leaves_with_the_mark_that_surely_ends_it(text: str) -> None:
     segmenter = Segmenter()
-    assert segmenter.feed("Hello my friend,", 0.0) == []
-    (first,) = segmenter.feed(" I", 0.0)
-    assert (first.number, first.text, first.spoken) == (1, "Hello my friend, ", "Hello my friend,")
+    assert segmenter.feed(text[:-1], 0.0) == []
+    (first,) = segmenter.feed(text[-1], 0.0)
+    assert (first.number, first.text, first.spoken) == (1, text, text)
+    assert segmenter.finish() == []
+
+
+@pytest.mark.parametrize(
+    "text", ["No.", "Dr.", "It is on Jan.", "At 5.", "It costs 1,", "“Hello,", "**Sure,", "Tea etc."]
+)
+def test_other_marks_need_what_follows(text: str) -> None:
+    assert Segmenter().feed(text, 0.0) == []
 
 
 def test_a_known_border_sets_free_what_was_held() -> None:
@@ -134,9 +150,9 @@ def test_half_a_sentence_behind_a_whole_one_is_left_out_when_a_limit_cut_it() ->
     [
         ("The capital of France is Paris. Nice.", "phrase", ["The capital of France ", "is Paris. ", "Nice."]),
         ("The capital of France is Paris. Nice.", "clause", ["The capital of France is Paris. ", "Nice."]),
-        ("Yes, of course. Bye.", "clause", ["Yes, ", "of course. ", "Bye."]),
+        ("Yes, of course. Bye.", "clause", ["Yes,", " of course. ", "Bye."]),
         ("Yes, of course. Bye.", "sentence", ["Yes, of course. ", "Bye."]),
-        ("I'm sorry to hear that. What now?", "phrase", ["I'm sorry to hear that. ", "What now?"]),
+        ("I'm sorry to hear that. What now?", "phrase", ["I'm sorry ", "to hear that. ", "What now?"]),
         ("It starts on Monday at 3.30 with Dr. Smith.", "phrase", ["It starts on Monday ", "at 3.30 with Dr. Smith."]),
     ],
 )
@@ -159,9 +175,9 @@ def test_a_sentence_is_parted_only_as_often_as_the_voice_would_run_dry() -> None
 def test_behind_very_little_a_long_sentence_ends_at_a_comma() -> None:
     sentence = "I can tell you all about it, but it is a long story with many people in it. "
     assert texts_of("Sure, " + sentence + "Ok?") == [
-        "Sure, ",
-        "I can tell you all about it, ",
+        "Sure,",
+        " I can tell you all about it, ",
         "but it is a long story with many people in it. ",
         "Ok?",
     ]
-    assert texts_of("That is a good question indeed. " + sentence + "Ok?")[-2:] == [sentence, "Ok?"]
+    assert texts_of("That is a good question indeed. " + sentence + "Ok?")[-2:] == [f" {sentence}", "Ok?"]

@@ -1,6 +1,6 @@
 """Where sentences and clauses end in text that is still growing. Pure.
 
-Every function answers with an index right behind the white space that follows the punctuation, or None while that
+Functions answer with an index right behind the white space that follows the punctuation, or None while that
 cannot be told yet: "3." may become "3.5", and "Dr." is followed by a name.
 """
 
@@ -22,6 +22,15 @@ _TITLES = frozenset(
 )
 # Only before a number: "No. 5".
 _COUNTERS = frozenset({"no", "nos", "p", "pp"})
+# Before a dot they are whole sentences and no abbreviations.
+_SENTENCES_OF_ONE_WORD = frozenset(
+    {"yes", "hi", "hello", "hey", "sure", "okay", "ok", "great", "thanks", "right", "perfect", "wonderful", "exactly"}
+    | {"absolutely", "certainly", "definitely", "sorry", "nice", "good", "fine", "alright", "understood", "done"}
+)
+_DOTTED_WORDS = _TITLES | _COUNTERS | {"etc", "resp", "incl", "ext", "www"}
+_PLAIN_HEAD = re.compile(
+    r"\s*(?P<before>(?:[^\W\d_]+(?:['’][^\W\d_]+)?\s+)*)(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)?)(?P<mark>[.,;!?]+)"
+)
 _LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]*(?:[-*+>#]+[ \t]+)?\**\d{1,3}$")
 _INITIALS = re.compile(r"^(?:[A-Za-z]\.)*[A-Za-z]$")
 
@@ -80,6 +89,23 @@ def clause_end(text: str, start: int, least_letters: int, *, final: bool = False
         if count_letters(text[start : match.start()]) >= least_letters:
             return end
     return None
+
+
+def ends_for_sure(text: str, least_letters: int) -> bool:
+    """Is ``text``, up to its last mark, a clause or sentence of plain words, whatever follows?
+
+    Where that can be told, nobody needs to wait for the next word to begin.
+    """
+    match = _PLAIN_HEAD.fullmatch(text)
+    if match is None or count_letters(text) < least_letters:
+        return False
+    if "." not in match["mark"]:
+        return True
+    word = match["word"]
+    if not match["before"]:
+        return word.lower() in _SENTENCES_OF_ONE_WORD
+    # Names of months, firms and people are shortened, words of one or two letters too.
+    return word.islower() and len(word) > 2 and word not in _DOTTED_WORDS
 
 
 def last_clause_end(text: str, least_letters: int) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, Literal
 
-from natter_llm.boundaries import clause_end, count_letters, forced_end, last_clause_end, sentence_end
+from natter_llm.boundaries import clause_end, count_letters, ends_for_sure, forced_end, last_clause_end, sentence_end
 from natter_llm.phrases import phrase_end
 from natter_llm.spoken import spoken_form
 
@@ -44,7 +44,8 @@ GROWTH: Final = 6
 class Segment:
     """A piece of the reply, numbered in the attempt from 1: as shown, and for the voice.
 
-    ``spoken`` is empty only for a reply that has no letter or digit at all.
+    ``spoken`` is empty only where there is no letter or digit: in a reply without any, and where nothing but such
+    (an emoji) follows a first segment that did not wait for it.
     """
 
     number: int
@@ -106,6 +107,8 @@ class Segmenter:
 
     def _next_end(self, now_s: float) -> int | None:
         """Where the first segment of the rest ends. Something sayable stands on both sides of it, or it is None."""
+        if self._number == 0 and self._first != "sentence" and ends_for_sure(self._rest, CLAUSE_LETTERS):
+            return len(self._rest)
         start = 0
         while True:
             end = sentence_end(self._rest, start)

@@ -5,7 +5,7 @@ from typing import Final
 
 from natter_common.mic import MicSpan
 from natter_common.worker import Input, Outlet, Reached, StageDefinition, StageSession
-from natter_proto import Finalize, Lease, Stage, State, Transcript
+from natter_proto import Finalize, Lease, Recognizer, SpeechEnds, Stage, State, Transcript
 from natter_testing.emulated.script import Pace, first_words, spread_words, utterance
 
 _INTERIM_S: Final = 0.5
@@ -26,6 +26,9 @@ class SttSession(StageSession):
         self._through = 0
         self._speaking = False
         self._speech_from: int | None = None
+        """Where the newest speech began."""
+        self._told = True
+        """All of it is in a final: what is still said of it adds no word."""
         self._utterances = 0
         self._revision = 0
 
@@ -35,8 +38,9 @@ class SttSession(StageSession):
 
     async def on_state(self, state: State) -> None:
         self._speaking = state.speaking
-        if state.speaking and self._speech_from is None:
+        if state.speaking and self._speech_from != state.speech_from_sample:
             self._speech_from = state.speech_from_sample
+            self._told = False
 
     async def on_finalize(self, finalize: Finalize) -> None:
         if not self._finalizes.full():
@@ -56,7 +60,7 @@ class SttSession(StageSession):
         return Reached(sample=self._through)
 
     async def _say_interim(self) -> None:
-        if not self._speaking or self._speech_from is None:
+        if not self._speaking or self._told or self._speech_from is None:
             return
         count = (self._through - self._speech_from) // _SAMPLES_PER_WORD
         text = first_words(utterance(self._utterances), count)
@@ -74,11 +78,12 @@ class SttSession(StageSession):
             self._outlet.log.warning("microphone did not reach the finalize", through=self._through)
         await asyncio.sleep(self._pace.transcription_ms / 1000)
         text = ""
-        if self._speech_from is not None:
+        if not self._told:
             text = utterance(self._utterances)
             self._utterances += 1
+            # Speech that began behind the request is another utterance.
+            self._told = finalize.through_sample > (self._speech_from or 0)
         await self._send(text, finalize.through_sample, final=True, finalize_id=finalize.finalize_id)
-        self._speech_from = None
         self._revision = 0
 
     async def _send(self, text: str, through_sample: int, *, final: bool, finalize_id: int = 0) -> None:
@@ -102,4 +107,12 @@ def definition(pace: Pace) -> StageDefinition:
         return SttSession(lease, outlet, pace)
 
     inputs = Input.MIC | Input.CONTROLS
-    return StageDefinition(Stage.STAGE_STT, inputs, {"local": "emulated recognition"}, open_session)
+    # Asked at a dip, so that replies are prepared as with real recognition.
+    declared = Recognizer(speech_ends=SpeechEnds.SPEECH_ENDS_FINALIZE, early_final=True)
+    return StageDefinition(
+        Stage.STAGE_STT,
+        inputs,
+        {"local": "emulated recognition"},
+        open_session,
+        recognizers={"local": declared},
+    )

@@ -14,6 +14,7 @@ _EVERY: Final = 8
 """Only each eighth sample is looked at."""
 _ONSET_WINDOWS: Final = 2
 _SPEECH_SAMPLES: Final = 16 * 250
+_DIP_SAMPLES: Final = 16 * 40
 _PAUSE_SAMPLES: Final = 16 * 200
 
 
@@ -24,6 +25,8 @@ class EnergyDetector:
         self._onset: int | None = None
         """Where the speech began that is going on."""
         self._confirmed = False
+        self._dipped = False
+        """A dip was told, and nothing since."""
         self._heard_before = False
         self._loud_from: int | None = None
         self._loud_windows = 0
@@ -48,18 +51,24 @@ class EnergyDetector:
                 return []
             self._onset = self._loud_from
             event = SpeechEvent.SPEECH_EVENT_RESUME if self._heard_before else SpeechEvent.SPEECH_EVENT_ONSET
-            return [Speech(event=event, sample=self._onset, probability=1.0, through_sample=end)]
+            return [_event(event, self._onset, end)]
         events: list[Speech] = []
+        quiet = end - self._loud_to
         if not self._confirmed and self._loud_to - self._onset >= _SPEECH_SAMPLES:
             self._confirmed = self._heard_before = True
-            events.append(
-                Speech(event=SpeechEvent.SPEECH_EVENT_SPEECH, sample=self._onset, probability=1.0, through_sample=end)
-            )
-        if end - self._loud_to >= _PAUSE_SAMPLES:
+            events.append(_event(SpeechEvent.SPEECH_EVENT_SPEECH, self._onset, end))
+        if self._dipped and not quiet:
+            self._dipped = False
+            events.append(_event(SpeechEvent.SPEECH_EVENT_GOES_ON, end - MIC_FRAME_SAMPLES, end))
+        elif not self._dipped and quiet >= _DIP_SAMPLES:
+            self._dipped = True
+            # Whether the turn is complete is not known before the pause, as with the model.
+            events.append(_event(SpeechEvent.SPEECH_EVENT_DIP, self._loud_to, end, probability=0.0))
+        if quiet >= _PAUSE_SAMPLES:
             event = SpeechEvent.SPEECH_EVENT_PAUSE if self._confirmed else SpeechEvent.SPEECH_EVENT_FALSE_ONSET
-            events.append(Speech(event=event, sample=self._loud_to, probability=1.0, through_sample=end))
+            events.append(_event(event, self._loud_to, end))
             self._onset = self._loud_from = None
-            self._confirmed = False
+            self._confirmed = self._dipped = False
         return events
 
 
@@ -84,6 +93,10 @@ class VadSession(StageSession):
 
 def definition() -> StageDefinition:
     return StageDefinition(Stage.STAGE_VAD, Input.MIC, {"local": "emulated speech detection"}, VadSession)
+
+
+def _event(event: SpeechEvent, sample: int, end: int, probability: float = 1.0) -> Speech:
+    return Speech(event=event, sample=sample, probability=probability, through_sample=end)
 
 
 def _is_loud(window: bytes) -> bool:
