@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from natter_bench.talk.bots import bot_of, write_bots
-from natter_bench.talk.cases import CASES, GREETINGS, Case, chosen
+from natter_bench.talk.cases import CASES, GREETINGS, Case, calls, chosen
 
 
 def test_there_are_enough_of_each_kind() -> None:
@@ -59,3 +59,10 @@ def test_every_case_has_its_bot(tmp_path: Path) -> None:
     assert {bot_of(case) for case in CASES} == set(bots)
     assert {bot.get("greeting") for bot in bots.values()} == {None, *GREETINGS}
     assert all(bot["stt"] == {"provider": "local"} for bot in bots.values())
+
+
+def test_echo_is_ten_replies_in_one_call_and_five_interruptions_in_another() -> None:
+    of_kind = [case for case in CASES if case.kind == "E"]
+    assert [len(call) for call in calls(of_kind)] == [10, 5]
+    assert all(len(call) == 1 for call in calls([case for case in CASES if case.kind != "E"]))
+    assert [len(call) for call in calls(chosen(None, "echo-05"))] == [1]

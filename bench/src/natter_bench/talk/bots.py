@@ -19,12 +19,20 @@ prompt: You tell long stories in plain English.
 prompt_small: You tell long stories in plain English.
 {_MODELS}llm: {{provider: local, max_tokens: 120, max_sentences: 6}}
 """
+_TALKER: Final = f"""name: Talker
+greeting: "{GREETINGS[0]}"
+prompt: You answer in three plain sentences.
+prompt_small: You answer in three plain sentences.
+{_MODELS}llm: {{provider: local, max_tokens: 80, max_sentences: 3}}
+"""
 
 
 def bot_of(case: Case) -> str:
     """Which of the bots a case calls."""
     if case.kind in ("A", "B"):
         return "answerer"
+    if case.kind == "E":
+        return "talker"
     return "teller" if case.question is not None else f"greeter{case.greeting % len(GREETINGS)}"
 
 
@@ -33,6 +41,7 @@ def write_bots(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "answerer.yaml").write_text(_ANSWERER)
     (folder / "teller.yaml").write_text(_TELLER)
+    (folder / "talker.yaml").write_text(_TALKER)
     for number, greeting in enumerate(GREETINGS):
         text = _ANSWERER.replace("default: true\n", f'greeting: "{greeting}"\n').replace(
             "Answerer", f"Greeter {number}"

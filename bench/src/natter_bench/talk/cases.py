@@ -6,6 +6,7 @@ E has the bot's own voice in the microphone, with and without an interruption on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -45,7 +46,7 @@ class Echo:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case, a call of its own."""
+    """One case: a call of its own, or a part of one."""
 
     name: str
     kind: Kind
@@ -66,6 +67,8 @@ class Case:
     greeting: int = 0
     """Which greeting, counted around."""
     echo: Echo | None = None
+    goes_on: bool = False
+    """In the call of the case before it, once the bot is silent; else in a call of its own."""
 
     def __post_init__(self) -> None:
         if self.parts and len(self.pauses_ms) != len(self.parts) - 1:
@@ -250,17 +253,39 @@ def _interruptions() -> tuple[Case, ...]:
     return tuple(cases)
 
 
+# Each brings a reply of a few sentences: a caller who asks one thing after the other.
+_ASKED_IN_A_ROW: Final = (
+    "Please tell me a story about a dog and a cat.",
+    "What should I cook for dinner tonight?",
+    "Why is the sky blue in the daytime?",
+    "How do I make a good cup of tea?",
+    "Please explain how a bicycle stays upright.",
+    "Can you recommend a good book for a long train ride?",
+    "What do you know about the moon?",
+    "Please describe a walk through a forest in autumn.",
+    "Could you give me three ideas for a birthday party?",
+)
+
+
 def _echoes() -> tuple[Case, ...]:
-    alone = tuple(Case(f"echo-{number:02}", "E", greeting=number, echo=Echo()) for number in range(1, 11))
+    """One call with ten replies, another with five interruptions; the first reply of each is the greeting."""
+    alone = (
+        Case("echo-01", "E", echo=Echo()),
+        *(
+            Case(f"echo-{number:02}", "E", question=question, echo=Echo(), goes_on=True)
+            for number, question in enumerate(_ASKED_IN_A_ROW, 2)
+        ),
+    )
     return alone + tuple(
         Case(
             f"echo-cut-{number}",
             "E",
             (_INTERRUPTIONS[number + 1],),
             speaker=_HIBARI if number % 2 else _M3,
-            into_reply_s=0.8 + 0.5 * number,
-            greeting=number,
+            into_reply_s=round(1.0 + number * 7 % 5 * 0.3, 1),
+            question=None if number == 1 else _LONG_ANSWERS[number % len(_LONG_ANSWERS)],
             echo=Echo(),
+            goes_on=number > 1,
         )
         for number in range(1, 6)
     )
@@ -276,3 +301,14 @@ def chosen(kinds: frozenset[Kind] | None, name: str | None) -> tuple[Case, ...]:
         for case in CASES
         if (kinds is None or case.kind in kinds) and (name is None or case.name == name or case.name.startswith(name))
     )
+
+
+def calls(cases: Sequence[Case]) -> list[tuple[Case, ...]]:
+    """Cases by the call that they are played in."""
+    found: list[list[Case]] = []
+    for case in cases:
+        if case.goes_on and found:
+            found[-1].append(case)
+        else:
+            found.append([case])
+    return [tuple(call) for call in found]

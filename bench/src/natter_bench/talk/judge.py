@@ -37,6 +37,8 @@ WENT_ON_MS: Final = 600.0
 """A reply that is heard for longer than this was not silenced in time, whatever the reason."""
 LATE_SENDING_FRAMES: Final = 3
 """More frames sent late than this: the machine was too busy, and figures are its own."""
+_SEEN_LATE_S: Final = 0.1
+"""So much later than its first sound a reply may be seen to have begun."""
 # A word or two whose place is only spread over the letters may be missed by the comparison, not by the ear.
 _WORDS_IN_DOUBT: Final = 1
 
@@ -230,9 +232,11 @@ def _interrupted(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
 def _undisturbed(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
     observed, recording = played.observed, played.recording
     lost, _ = _words_of_reply(played, frames, before_s=float("inf"))
-    turns = observed.turns()
-    broken = bool(turns) or _ended_reply(recording, float("-inf"))
-    holds = _holds(observed, float("-inf"))
+    # What the caller asked for the reply is no part of it; before a greeting nothing is asked.
+    after_s = float("-inf") if played.case.question is None else played.began_s - _SEEN_LATE_S
+    turns = observed.turns(after_s=played.began_s if played.case.question is not None else after_s)
+    broken = bool(turns) or _ended_reply(recording, after_s)
+    holds = _holds(observed, after_s)
     why = "interrupted by its own voice" if broken else f"held {holds} times by its own voice" if holds else ""
     return Judgement(
         played.case,

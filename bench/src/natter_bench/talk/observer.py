@@ -105,6 +105,24 @@ class Observed:
     """When the first voice of a reply came."""
     segments: list[VoicedSegment] = field(default_factory=list[VoicedSegment])
 
+    def between(self, since_s: float, until_s: float) -> Observed:
+        """What happened from `since_s` to before `until_s`. Segments have no time, and stay."""
+
+        def within(time_s: float) -> bool:
+            return since_s <= time_s < until_s
+
+        return Observed(
+            detected=[one for one in self.detected if within(one.time_s)],
+            held=[one for one in self.held if within(one[0])],
+            asked=[one for one in self.asked if within(one.time_s)],
+            committed={key: at_s for key, at_s in self.committed.items() if within(at_s)},
+            transcripts=[one for one in self.transcripts if within(one[0])],
+            finalized=[one for one in self.finalized if within(one[0])],
+            replied={key: at_s for key, at_s in self.replied.items() if within(at_s)},
+            voiced={key: at_s for key, at_s in self.voiced.items() if within(at_s)},
+            segments=self.segments,
+        )
+
     def of_reply(self, key: ReplyKey) -> list[VoicedSegment]:
         """A reply's segments, in order."""
         return sorted((one for one in self.segments if one.key == key), key=lambda one: one.segment)

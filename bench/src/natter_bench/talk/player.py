@@ -1,9 +1,10 @@
-"""Plays a case: a call of its own, from which everything is kept."""
+"""Plays cases: each call has one or more of them, and everything of it is kept."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -51,25 +52,53 @@ def prepare(case: Case) -> tuple[CaseAudio, Pcm | None]:
     return case_audio(case), None if case.question is None else speak(case.question, QUESTION_SPEAKER)
 
 
-async def play(case: Case, url: str, nats_url: str, http: httpx.AsyncClient) -> Played:
-    """Make the call. Raises CallError, SpeechError."""
-    audio, question = await asyncio.to_thread(prepare, case)
-    played = Played(case)
+async def play(call: Sequence[Case], url: str, nats_url: str, http: httpx.AsyncClient) -> list[Played]:
+    """Make the call, in which cases are played one after the other. Raises CallError, SpeechError."""
+    played: list[Played] = []
     async with Observer.open(nats_url) as observer:
-        async with TalkCaller.connect(url, bot=bot_of(case), http=http, on_session=observer.listen) as caller:
+        async with TalkCaller.connect(url, bot=bot_of(call[0]), http=http, on_session=observer.listen) as caller:
             assert isinstance(caller, TalkCaller)  # noqa: S101 - connect makes what it is called on
-            caller.live.play_floor(audio.floor)
-            caller.live.hear_loudspeaker(case.echo)
-            played.recording = caller.recording
-            if case.kind in ("A", "B"):
-                await _speak_and_be_answered(caller, audio, played)
-            else:
-                await _speak_into_a_reply(caller, audio, question, played)
-            played.ended_s = time.monotonic()
-            played.late_frames = caller.live.late_frames
-            played.sent = caller.live.sent
-        played.observed = observer.observed()
+            if call[0].goes_on and await caller.wait_for_voice(after_s=0.0, within_s=_TO_SPEAK_INTO_WITHIN_S):
+                # It has nothing to go on from: the greeting is heard out.
+                await caller.wait_for_quiet(_QUIET_S, within_s=_REPLY_WITHIN_S)
+            for number, case in enumerate(call):
+                if number:
+                    await caller.wait_for_quiet(_QUIET_S, within_s=_REPLY_WITHIN_S)
+                played.append(await _play_case(case, caller))
+        observed = observer.observed()
+    return apart(played, caller.recording, observed, caller.live.sent)
+
+
+async def _play_case(case: Case, caller: TalkCaller) -> Played:
+    audio, question = await asyncio.to_thread(prepare, case)
+    played = Played(case, recording=caller.recording)
+    late_frames: int = caller.live.late_frames
+    caller.live.play_floor(audio.floor)
+    caller.live.hear_loudspeaker(case.echo)
+    if case.kind in ("A", "B"):
+        await _speak_and_be_answered(caller, audio, played)
+    else:
+        await _speak_into_a_reply(caller, audio, question, played)
+    played.ended_s = time.monotonic()
+    played.late_frames = caller.live.late_frames - late_frames
     return played
+
+
+def apart(played: Sequence[Played], recording: Recording, observed: Observed, sent: Sequence[Pcm]) -> list[Played]:
+    """Give each case of a call what was from the end of the one before it."""
+    since_s = float("-inf")
+    for number, one in enumerate(played, 1):
+        until_s = one.ended_s if number < len(played) else float("inf")
+        first, last = (sum(frame.time_s < at_s for frame in recording.sent) for at_s in (since_s, until_s))
+        one.recording = Recording(
+            recording.sent[first:last],
+            [packet for packet in recording.packets if since_s <= packet.time_s < until_s],
+            [message for message in recording.messages if since_s <= message.time_s < until_s],
+        )
+        one.observed = observed.between(since_s, until_s)
+        one.sent = list(sent[first:last])
+        since_s = until_s
+    return list(played)
 
 
 async def _speak_and_be_answered(caller: TalkCaller, audio: CaseAudio, played: Played) -> None:

@@ -12,7 +12,7 @@ import httpx
 from natter_bench.errors import CallError
 from natter_bench.signalling import http_client
 from natter_bench.talk.bots import write_bots
-from natter_bench.talk.cases import Case, Kind, chosen
+from natter_bench.talk.cases import Case, Kind, calls, chosen
 from natter_bench.talk.judge import Judgement, judge
 from natter_bench.talk.keeping import stereo_wav, story
 from natter_bench.talk.player import play, prepare
@@ -85,16 +85,17 @@ async def _play_all(
     report: TalkReport,
     say: Callable[[str], object],
 ) -> None:
-    for case in cases:
+    for call in calls(cases):
         with undisturbed():
-            played = await play(case, system.url, system.nats_url, http)
-        judged = judge(played)
-        report.judged.append(judged)
-        say(case_line(judged) + "\n")
-        if options.keep is not None:
-            options.keep.mkdir(parents=True, exist_ok=True)
-            (options.keep / f"{case.name}.wav").write_bytes(stereo_wav(played))
-            (options.keep / f"{case.name}.txt").write_text(story(played))
+            all_played = await play(call, system.url, system.nats_url, http)
+        for played in all_played:
+            judged = judge(played)
+            report.judged.append(judged)
+            say(case_line(judged) + "\n")
+            if options.keep is not None:
+                options.keep.mkdir(parents=True, exist_ok=True)
+                (options.keep / f"{played.case.name}.wav").write_bytes(stereo_wav(played))
+                (options.keep / f"{played.case.name}.txt").write_text(story(played))
 
 
 async def _speculation(http: httpx.AsyncClient, url: str) -> Speculation | None:
