@@ -92,6 +92,24 @@ def test_flux_that_does_not_end_the_turn_is_stuck() -> None:
     assert caught.value.code == Trouble.STALLED
 
 
+def test_flux_is_not_told_to_end_a_turn_that_goes_on_after_the_pause() -> None:
+    core = FluxRecognition(StreamSettings())
+    speaking(core, 1_000)
+    core.message(turn("one two", 0.9, TurnSign.EAGER_END), 10.0)
+    core.finalize(4, 16_000, 10.0)
+    core.speech(20_000, speaking=True, now=10.5)
+    for now in (11.7, 12.5):
+        core.message(turn("one two three", 2.0), now)
+        core.tick(now)
+        assert pump(core, now) == []
+    core.speech(20_000, speaking=False, now=12.6)
+    core.finalize(5, 16_000, 12.6)
+    core.tick(14.1)
+    assert pump(core, 14.1) == []
+    core.tick(14.3)
+    assert pump(core, 14.3) == [Signal.END_TURN]
+
+
 def utterance(text: str, from_s: float, to_s: float, *, final: bool) -> Heard:
     return Heard(words(text, from_s, to_s), from_s, to_s, final)
 

@@ -59,16 +59,21 @@ class FluxRecognition(Recognition):
         if ask.ready_at is None:
             return False
         mute = now - self._fed_at <= FLOWING_S and now - max(ask.ready_at, self._heard_at) >= MUTE_S
-        return mute or now - ask.ready_at >= STALLED_S
+        return mute or self._quiet_s(ask, now) >= STALLED_S
 
     def _signal(self, now: float) -> Step | None:
         if self._open and any(self._is_to_be_ended(ask, now) for ask in self._asked):
             return Signal.END_TURN
         return None
 
-    @staticmethod
-    def _is_to_be_ended(ask: Ask, now: float) -> bool:
-        return ask.ready_at is not None and not ask.signalled and now - ask.ready_at >= END_TURN_AFTER_S
+    def _is_to_be_ended(self, ask: Ask, now: float) -> bool:
+        return not ask.signalled and self._quiet_s(ask, now) >= END_TURN_AFTER_S
+
+    def _quiet_s(self, ask: Ask, now: float) -> float:
+        """How long the end of the turn is owed: who goes on after a pause has not ended it."""
+        if ask.ready_at is None or self._speaking:
+            return 0.0
+        return now - max(ask.ready_at, self._spoke_at)
 
     def _signalled(self, signal: Signal, now: float) -> None:
         for ask in self._asked:
