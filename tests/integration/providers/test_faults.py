@@ -16,7 +16,7 @@ from natter_emulators.marks import count_words
 from natter_emulators.script import DEFAULT_REPLIES, Fault, Script
 from natter_testing.provider_calls import ANSWERED_WITHIN_S, QUESTION, Case, Outcome, call_all, provider_system
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 SERVICES: Final = {"gateway": 1, "vad": 1, "stt": 2, "llm": 1, "tts": 2}
 USUAL: Final = {"stt": {"provider": "deepgram"}, "llm": {"provider": "openai"}, "tts": {"provider": "elevenlabs"}}

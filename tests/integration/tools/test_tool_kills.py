@@ -16,6 +16,9 @@ from natter_testing.eventually import eventually
 from natter_testing.tool_calls import WITHIN_S, ToolBot, ToolTalk, ToolWorld, is_heard, outcomes, results, within
 from natter_testing.webhooks import Hook
 
+# One fixture has all the calls made.
+pytestmark = pytest.mark.timeout(240)
+
 QUESTION: Final = "Please book a table for me."
 DONE: Final = "Thank you, it is booked for you now."
 NOT_SURE: Final = "Sorry, perhaps it is booked, perhaps not."

@@ -30,6 +30,9 @@ from natter_testing.tool_calls import (
 )
 from natter_testing.tool_servers import mcp_server, nats_tool
 
+# One fixture has all the calls made.
+pytestmark = pytest.mark.timeout(240)
+
 QUESTION = "What is the weather in Paris?"
 ANOTHER = "Stop, tell me a story."
 THIRD = "What is the answer?"
