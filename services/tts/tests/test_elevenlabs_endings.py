@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import numpy as np
@@ -127,3 +128,76 @@ async def test_an_old_socket_is_replaced_when_nothing_is_said(
     assert (await say(stream, "How are you today?")).heard_text == "how are you today"
     await stream.close()
     await voices.close()
+
+
+async def test_the_next_segment_is_asked_for_while_the_one_before_is_made(
+    service: Service, provider: ElevenLabsProvider
+) -> None:
+    def answer(text: str) -> list[dict[str, Any]]:
+        # The first segment does not end before the second was asked for, and its dying away comes with that.
+        if text.startswith("One"):
+            return [piece("One two ", 800, "alignment")]
+        return [piece("three. Four", 1100, "alignment"), piece(" five.", 600, "alignment")]
+
+    service.answer = answer
+    stream = provider.open(TtsSettings())
+    parts: list[bytes] = []
+    words: list[str] = []
+    async with asyncio.timeout(5):
+        for spoken, following in (("One two three.", "Four five."), ("Four five.", None)):
+            pcm = b""
+            async with aclosing(stream.synthesize(spoken, spoken, attempt="1.1", last=False)) as chunks:
+                async for chunk in chunks:
+                    pcm += chunk.pcm
+                    words += [word.text for word in chunk.words]
+                    if following is not None:
+                        stream.expect(following, following, attempt="1.1")
+                        stream.expect(following, following, attempt="1.1")
+            parts.append(pcm)
+    assert words == ["One", "two", "three.", "Four", "five."]
+    assert [message["text"] for message in service.messages if message.get("flush")] == [
+        "One two three. ",
+        "Four five. ",
+    ]
+    # 250 ms behind the end of each; this voice sounds in its spaces, too.
+    assert [round(len(pcm) / 2 / RATE_HZ, 2) for pcm in parts] == [1.76, 1.26]
+    await stream.close()
+
+
+async def test_what_was_asked_for_ahead_dies_with_its_attempt(service: Service, provider: ElevenLabsProvider) -> None:
+    service.answer = lambda text: [piece("One ", 400, "alignment")] if text.startswith("One") else []
+    stream = provider.open(TtsSettings())
+    async with asyncio.timeout(5):
+        async with aclosing(stream.synthesize("One two.", "One two.", attempt="1.1", last=False)) as chunks:
+            await anext(chunks)
+            stream.expect("Three.", "Three.", attempt="1.1")
+            stream.expect("Other.", "Other.", attempt="1.2")
+        service.answer = lambda _: [piece("Other.", 600, "alignment")]
+        async with aclosing(stream.synthesize("Other.", "Other.", attempt="1.2", last=False)) as chunks:
+            words = [word.text async for chunk in chunks for word in chunk.words]
+    assert words == ["Other."]
+    said = [(message["text"], message["context_id"]) for message in service.messages if message.get("flush")]
+    assert [text for text, _ in said] == ["One two. ", "Three. ", "Other. "]
+    assert said[0][1] == said[1][1] != said[2][1]
+    await stream.close()
+
+
+async def test_voice_whose_border_nobody_can_tell_is_said_once(service: Service, provider: ElevenLabsProvider) -> None:
+    def answer(text: str) -> list[dict[str, Any]]:
+        if text.startswith("See"):
+            return [piece("See ", 400, "alignment")]
+        return [piece("doctor No. Four five.", 2100, "alignment")]
+
+    service.answer = answer
+    stream = provider.open(TtsSettings())
+    totals: list[int] = []
+    async with asyncio.timeout(5):
+        for spoken in ("See Dr. No.", "Four five."):
+            async with aclosing(stream.synthesize(spoken, spoken, attempt="1.1", last=False)) as chunks:
+                async for chunk in chunks:
+                    stream.expect("Four five.", "Four five.", attempt="1.1")
+                    if chunk.end:
+                        totals.append(chunk.total_samples)
+    assert abs(totals[0] / RATE_HZ - 2.75) < 0.05
+    assert totals[1] == 0
+    await stream.close()

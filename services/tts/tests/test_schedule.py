@@ -70,3 +70,18 @@ def test_the_last_segment_is_known_once_the_reply_has_ended() -> None:
     assert not schedule.is_last(segment(1, 2))
     schedule.complete((1, 1), 2)
     assert schedule.is_last(segment(1, 2))
+
+
+def test_what_follows_is_known_as_far_as_granted() -> None:
+    schedule = SpeechSchedule()
+    schedule.on_state(State(attempts=[Attempt(turn=1, attempt=1, segments_granted=2)]))
+    for number in (1, 2, 3):
+        schedule.add(segment(1, number))
+    first = schedule.take()
+    assert first is not None
+    second = schedule.following(first)
+    assert second == segment(1, 2)
+    assert schedule.take() == second
+    assert schedule.following(segment(1, 2)) is None
+    schedule.on_state(State(attempts=[Attempt(turn=1, attempt=2, segments_granted=9)]))
+    assert schedule.following(first) is None

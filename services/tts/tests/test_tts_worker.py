@@ -26,12 +26,17 @@ from natter_tts.provider import SpokenWord, TtsError, TtsSettings, VoiceChunk
 
 
 class ScriptedVoice:
-    """20 ms for each segment; what it shall do else stands in the text."""
+    """20 ms for each segment; what it shall do else stands in the text. Keeps what it was told of next segments."""
 
     name = "scripted"
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
+        self.expected: list[tuple[str, str]] = []
+
+    def expect(self, text: str, spoken: str, *, attempt: str) -> None:
+        if (attempt, text) not in self.expected:
+            self.expected.append((attempt, text))
 
     def describe(self) -> str:
         return "scripted"
@@ -103,6 +108,22 @@ async def test_only_what_is_granted_is_spoken(nats_url: str, realm: str) -> None
         await say(stage, 2, 1, "Next.")
         await stage.wait_until(lambda: len(ends(stage)) == 3)
         assert ends(stage) == [(1, 1, 1), (1, 1, 2), (2, 1, 1)]
+
+
+async def test_the_voice_knows_the_next_segment_while_it_makes_one_as_far_as_granted(nats_url: str, realm: str) -> None:
+    voice = ScriptedVoice()
+    async with stage_under_test(define({"scripted": voice}), nats_url, realm) as stage:
+        await begin(stage, granted=2)
+        await say(stage, 1, 1, "hang")
+        await stage.wait_for(Voice)
+        await say(stage, 1, 2, "Two.")
+        await say(stage, 1, 3, "Three.")
+        await stage.wait_until(lambda: bool(voice.expected))
+        await stage.send_state([Attempt(turn=1, attempt=1, committed=True, segments_granted=1)])
+        await stage.send_state([Attempt(turn=2, attempt=1, committed=True, segments_granted=9)])
+        await say(stage, 2, 1, "Next.")
+        await stage.wait_until(lambda: len(ends(stage)) == 1)
+        assert voice.expected == [("1.1", "Two.")]
 
 
 async def test_a_segment_whose_attempt_dies_is_broken_off(nats_url: str, realm: str) -> None:

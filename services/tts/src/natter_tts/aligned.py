@@ -87,6 +87,16 @@ class AlignedSegment:
         return self._matched and (self._letters > 0 or not len(self._audio))
 
     @property
+    def missing(self) -> str:
+        """The letters that have not come, of a segment that is `matched`."""
+        return self._expected[self._letters :]
+
+    @property
+    def begun(self) -> bool:
+        """Letters have come, and each was the one that was to be said."""
+        return self._matched and self._letters > 0
+
+    @property
     def whole(self) -> bool:
         """Every letter has come, and the audio that it lies in."""
         return self._matched and self._letters == len(self._expected) and self._complete_words() == len(self._ends)

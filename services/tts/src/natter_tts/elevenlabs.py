@@ -1,13 +1,16 @@
 """ElevenLabs' voices: spoken as they come, word by word.
 
-An attempt is one context of the vendor's multi-context WebSocket, its segments are flushed into it; an interruption
-closes the context. Sockets are warm and shared (`natter_tts.elevenlabs_pool`).
+An attempt is one context of the vendor's multi-context WebSocket, its segments are flushed into it, each as soon as the
+voice of the one before has begun; which voice is whose the letters that come with it tell. An interruption closes the
+context. Sockets are warm and shared (`natter_tts.elevenlabs_pool`).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +20,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from natter_common.providers import Trouble
 from natter_tts.aligned import AlignedSegment
 from natter_tts.arrival import ArrivalSpeed
+from natter_tts.border import has_letter, is_plain, split_part
 from natter_tts.provider import TtsError, TtsSettings, VoiceChunk
+from natter_tts.whole import has_letters
 
 if TYPE_CHECKING:
     from natter_tts.elevenlabs_pool import SocketPool
@@ -92,6 +97,17 @@ class ElevenLabsProvider:
             await asyncio.wait({task})
 
 
+@dataclass(slots=True)
+class _Next:
+    """The segment behind the one that is being made."""
+
+    attempt: str
+    spoken: str
+    sent: bool = False
+    swallowed: bool = False
+    """Its voice has come as part of the one before: nobody could tell where it begins."""
+
+
 class ElevenLabsStream:
     """One session's voice."""
 
@@ -103,34 +119,90 @@ class ElevenLabsStream:
         self._speed = settings.speed
         self._attempt = ""
         self._context: VoiceContext | None = None
+        self._current: AlignedSegment | None = None
+        self._current_plain = False
+        self._next: _Next | None = None
         self._closed = False
         self._speed_seen = ArrivalSpeed()
         pool.hold(self._line)
 
     async def synthesize(self, text: str, spoken: str, *, attempt: str, last: bool) -> AsyncGenerator[VoiceChunk, None]:
-        loop = asyncio.get_running_loop()
         segment = AlignedSegment(text, spoken, self._speed_seen.least)
-        if segment.has_letters:
-            context = await self._context_of(attempt)
+        ahead, self._next = self._next, None
+        if ahead is not None and (ahead.attempt, ahead.spoken) != (attempt, spoken):
+            if ahead.sent:
+                self._leave()
+            ahead = None
+        if segment.has_letters and not (ahead is not None and ahead.swallowed):
+            sent = ahead is not None and ahead.sent
+            context = await self._context_of(attempt, sent=sent)
+            self._current, self._current_plain = segment, is_plain(spoken)
             done = False
             try:
-                context.say(spoken)
-                while not segment.sounded_out and (piece := await _next(context, segment)) is not None:
-                    self._speed_seen.note(segment.received_samples, len(piece.pcm) // 2, loop.time())
-                    for chunk in segment.feed(piece.pcm, piece.characters):
-                        yield chunk
+                if sent:
+                    context.begin_ahead()
+                else:
+                    context.say(spoken)
+                async with aclosing(self._pieces(context, segment, sent=sent)) as pieces:
+                    async for piece in pieces:
+                        for chunk in segment.feed(piece.pcm, piece.characters):
+                            yield chunk
+                        self._send_ahead(context)
                 done = True
             except TtsError:
                 for chunk in segment.cut():
                     yield chunk
                 raise
             finally:
+                self._current = None
                 if done and not last:
                     context.rest()
                 else:
                     self._leave()
         for chunk in segment.finish():
             yield chunk
+
+    def expect(self, text: str, spoken: str, *, attempt: str) -> None:
+        if self._next is None and self._current is not None and attempt == self._attempt and has_letters(spoken):
+            self._next = _Next(attempt, spoken)
+            if self._context is not None:
+                self._send_ahead(self._context)
+
+    def _send_ahead(self, context: VoiceContext) -> None:
+        """Ask for the next segment, as soon as it is sure that letters come which tell where it begins."""
+        current, following = self._current, self._next
+        if following is None or following.sent or current is None or not context.usable:
+            return
+        if current.begun and self._current_plain:
+            following.sent = True
+            context.say_ahead(following.spoken)
+
+    async def _pieces(
+        self, context: VoiceContext, segment: AlignedSegment, *, sent: bool
+    ) -> AsyncGenerator[VoicePiece, None]:
+        """What comes of a segment; `sent`: it was asked for ahead."""
+        loop = asyncio.get_running_loop()
+        while not segment.sounded_out:
+            piece = await _next(context, segment)
+            if piece is None:
+                if self._next is not None and self._next.sent and not segment.matched:
+                    self._next.swallowed = True
+                return
+            if context.has_tail and not segment.received_samples and not has_letter(piece.characters):
+                continue
+            rest = None
+            if self._next is not None and self._next.sent and segment.matched:
+                (pcm, characters), rest = split_part(piece.pcm, piece.characters, segment.missing)
+                if rest is not None:
+                    context.put_back(replace(piece, pcm=rest[0], characters=rest[1]))
+                    piece = replace(piece, pcm=pcm, characters=characters)
+            if not sent:
+                # What was asked for ahead has lain here, nobody knows how long.
+                self._speed_seen.note(segment.received_samples, len(piece.pcm) // 2, loop.time())
+            if piece.pcm or piece.characters:
+                yield piece
+            if rest is not None:
+                return
 
     async def greet(self, within_s: float) -> None:
         """Open and close a context. Raises TtsError when the vendor refuses."""
@@ -149,8 +221,9 @@ class ElevenLabsStream:
             self._closed = True
             self._pool.release(self._line)
 
-    async def _context_of(self, attempt: str) -> VoiceContext:
-        if self._context is not None and (attempt != self._attempt or not self._context.usable):
+    async def _context_of(self, attempt: str, *, sent: bool = False) -> VoiceContext:
+        """The attempt's context, one that is ending too if what is to be said was `sent` into it."""
+        if self._context is not None and (attempt != self._attempt or not (sent or self._context.usable)):
             self._leave()
         if self._context is None:
             self._context = await self._pool.open_context(self._line, self._speed)
@@ -159,6 +232,7 @@ class ElevenLabsStream:
 
     def _leave(self) -> None:
         context, self._context = self._context, None
+        self._next = None
         if context is not None:
             context.abandon()
 

@@ -40,13 +40,15 @@ class _State(Enum):
 
 
 class VoiceContext:
-    """One attempt's voice: segments are said into it one after the other."""
+    """One attempt's voice: segments are said into it one after the other, the next one ahead at most."""
 
     def __init__(self, socket: VoiceSocket, speed: float) -> None:
         self.id = uuid4().hex
         self._socket = socket
         self._state = _State.OPEN
         self._busy = False
+        self._ahead = False
+        self._texts = 0
         self._pieces: deque[wire.VoicePiece] = deque()
         self._changed = asyncio.Event()
         self._error: TtsError | None = None
@@ -68,12 +70,26 @@ class VoiceContext:
         """A segment is being made."""
         return self._busy
 
+    @property
+    def has_tail(self) -> bool:
+        """The voice that comes first may still be what was left of a segment before (its dying away)."""
+        return self._texts > 1
+
     def say(self, spoken: str) -> None:
-        """Ask for a segment's voice. What was left of the one before (its dying away) is dropped."""
+        """Ask for a segment's voice. What has come of the one before is dropped."""
         self._pieces.clear()
         self._busy = True
-        self.touched_s = asyncio.get_running_loop().time()
-        self._socket.send(wire.say_message(self.id, spoken))
+        self._send(spoken)
+
+    def say_ahead(self, spoken: str) -> None:
+        """Ask for the voice of the segment behind the one that is being made; once at a time."""
+        self._ahead = True
+        self._send(spoken)
+
+    def begin_ahead(self) -> None:
+        """The segment that was asked for ahead is the current one now."""
+        self._ahead = False
+        self._busy = True
 
     async def next(self, within_s: float) -> wire.VoicePiece | None:
         """The next piece of voice; None when the context has ended.
@@ -90,8 +106,12 @@ class VoiceContext:
                 await self._changed.wait()
         return self._pieces.popleft()
 
+    def put_back(self, piece: wire.VoicePiece) -> None:
+        """Have `next` give this first: it is of the segment that was asked for ahead."""
+        self._pieces.appendleft(piece)
+
     def rest(self) -> None:
-        """The segment is whole; the context waits for the next."""
+        """The segment is whole; the context waits for the next. Its voice is kept if it was asked for ahead."""
         self._busy = False
         self.touched_s = asyncio.get_running_loop().time()
 
@@ -104,7 +124,7 @@ class VoiceContext:
 
     def abandon(self) -> None:
         """Nothing more is wanted."""
-        self._busy = False
+        self._busy = self._ahead = False
         self._pieces.clear()
         self.close()
 
@@ -116,9 +136,14 @@ class VoiceContext:
         """Raise TtsError when the vendor does not even answer a ping."""
         await self._socket.check(within_s)
 
+    def _send(self, spoken: str) -> None:
+        self._texts += 1
+        self.touched_s = asyncio.get_running_loop().time()
+        self._socket.send(wire.say_message(self.id, spoken))
+
     def on_piece(self, piece: wire.VoicePiece) -> None:
         """For the socket: voice came."""
-        if not self._busy:
+        if not (self._busy or self._ahead):
             return
         if len(self._pieces) >= _MOST_PIECES:
             self.on_error(TtsError(Trouble.UNAVAILABLE, f"{wire.VENDOR} sends more voice than can be taken."))

@@ -89,6 +89,15 @@ class TtsStream(Protocol):
 
 
 @runtime_checkable
+class LooksAhead(Protocol):
+    """A stream that can use the text of the next segment before the one that is being made is whole."""
+
+    def expect(self, text: str, spoken: str, *, attempt: str) -> None:
+        """`synthesize` will be called with this next, unless the attempt dies. May be repeated, and does not block."""
+        ...
+
+
+@runtime_checkable
 class TtsProvider(Provider, Protocol):
     """A voice. One instance serves all sessions of a worker, from one event loop."""
 

@@ -87,6 +87,13 @@ class SpeechSchedule:
         line = self._lines.get(segment.key)
         return line is not None and line.complete_at == segment.number
 
+    def following(self, segment: WantedSegment) -> WantedSegment | None:
+        """The segment behind one that was taken, if it has come and is granted; it does not count as taken."""
+        attempt, line = self._attempts.get(segment.key), self._lines.get(segment.key)
+        if attempt is None or line is None or segment.number >= attempt.segments_granted:
+            return None
+        return line.waiting.get(segment.number + 1)
+
     def take(self) -> WantedSegment | None:
         """The next segment to speak; it counts as taken."""
         for key in sorted(self._attempts, key=lambda key: (not self._attempts[key].committed, key)):

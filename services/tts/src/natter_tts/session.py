@@ -21,7 +21,7 @@ from natter_proto import (
     pcm_audio,
 )
 from natter_tts.lease_settings import parse_settings
-from natter_tts.provider import TtsError, TtsProvider, TtsStream, VoiceChunk
+from natter_tts.provider import LooksAhead, TtsError, TtsProvider, TtsStream, VoiceChunk
 from natter_tts.schedule import SpeechSchedule, WantedSegment
 
 
@@ -44,6 +44,7 @@ class TtsSession(StageSession):
         self._schedule.on_state(state)
         if self._current is not None and not self._schedule.living(self._current[0].key):
             self._current[1].cancel()
+        self._look_ahead()
         self._wake.set()
 
     async def on_reply(self, reply: Reply) -> None:
@@ -55,6 +56,7 @@ class TtsSession(StageSession):
                 header.turn, header.attempt, header.segment, reply.text, reply.spoken, header.traceparent
             )
             if self._schedule.add(segment):
+                self._look_ahead()
                 self._wake.set()
             else:
                 await self._fail(segment, TtsError("overflow", "too many segments wait to be spoken"))
@@ -78,6 +80,15 @@ class TtsSession(StageSession):
     def reached(self) -> Reached:
         return self._reached
 
+    def _look_ahead(self) -> None:
+        """Tell the voice what comes behind the segment that is being made, as far as granted."""
+        if self._current is None or not isinstance(self._stream, LooksAhead):
+            return
+        segment = self._current[0]
+        if (following := self._schedule.following(segment)) is not None:
+            attempt = f"{segment.turn}.{segment.attempt}"
+            self._stream.expect(following.text, following.spoken, attempt=attempt)
+
     async def _speak(self, segment: WantedSegment) -> None:
         loop = asyncio.get_running_loop()
         latency = self._outlet.metrics.stage_latency
@@ -90,6 +101,7 @@ class TtsSession(StageSession):
                     await self._outlet.voice(_frame(segment, chunk))
                     if chunk.first_sample == 0 and chunk.pcm:
                         latency.labels("tts", self._provider.name, "first_audio").observe(loop.time() - began)
+                    self._look_ahead()
                     # Publishing never yields: without this a long segment would leave the process in one lump.
                     await asyncio.sleep(0)
         except TtsError as error:
