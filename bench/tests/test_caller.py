@@ -13,6 +13,9 @@ from natter_bench.measure import interruption, turn
 from natter_bench.report import contributions, session_report, voice_to_voice
 from natter_bench.speech import encode
 
+# Calls in real time, both ends in this process: where it does not get on, what is said is cut.
+pytestmark = pytest.mark.alone
+
 PAUSE_S = 0.05
 
 
