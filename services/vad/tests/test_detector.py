@@ -162,6 +162,25 @@ def test_no_pause_while_the_model_hears_speech() -> None:
     assert kinds(play(detector, [0.1])) == [PAUSE]
 
 
+def test_in_noise_the_end_is_put_back_further_and_doubt_ends_speech() -> None:
+    detector = Detector()
+    end = 10 * 512 - 100
+    detector.audible(end, in_noise=True)
+    play(detector, [0.9] * 10)
+    found = play(detector, [1.0, 0.99, 0.9, 0.6, 0.5, 0.45, 0.4], start=10 * 512)
+    assert [(detection.event, detection.sample) for detection in found] == [(DIP, end), (PAUSE, end)]
+    # Not while the model was sure, and at 200 ms although it has not come down to 0.35.
+    assert [detection.decided_at_sample for detection in found] == [13 * 512, 17 * 512]
+
+
+def test_in_noise_too_the_model_is_believed_when_it_goes_on() -> None:
+    detector = Detector()
+    play(detector, [0.9] * 10)
+    detector.audible(10 * 512, in_noise=True)
+    assert kinds(play(detector, [1.0] * 20, start=10 * 512)) == []
+    assert kinds(play(detector, [0.0] * 8, start=30 * 512)) == [DIP, PAUSE]
+
+
 def test_the_model_is_believed_where_it_hears_more_than_loudness() -> None:
     detector = Detector()
     detector.audible(10 * 512)

@@ -11,7 +11,8 @@ Every onset or resume ends with a dip and then, at the same sample, with `pause`
 may also come after a dip, without a `goes_on`: it counts windows, and the last of them end behind the voice.
 
 Where speech ends, the model says to a window and some 60 ms late. Who knows better (see `loudness`) may say how far
-there was anything to hear, and the end is put back there, by at most `FADE_SAMPLES`.
+there was anything to hear, and the end is put back there, by at most `FADE_SAMPLES`. In noise the model's word
+fades more slowly, and is doubted sooner.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ _LEAST_RELEASE = 0.01
 # The model calls up to this much speech that follows the end of a voice. Where it says so for longer, it hears what
 # loudness does not (a whisper after a shout), and is believed.
 FADE_SAMPLES = 128 * SAMPLE_RATE_HZ // 1_000
+# The same in noise, where its word fades more slowly.
+FADE_IN_NOISE_SAMPLES = 256 * SAMPLE_RATE_HZ // 1_000
+# In noise the soft parts of words are not heard either: a dip is none while the model is as sure of speech as this. It
+# says 0.99 and more of nearly all that lies inside of words, and begins to doubt some 40 ms after their end.
+SURE_IN_NOISE = 0.98
 
 
 class DetectorEvent(enum.Enum):
@@ -121,8 +127,10 @@ class Detector:
         self._resume_within = _samples(settings.resume_within_ms)
         self._dip = _samples(settings.dip_ms)
         self._judged = 0  # every sample before it is known to be speech or quiet
-        self._hushed = True  # the last that was judged was no speech
+        self._last = 0.0  # the model's word on the last that was judged
         self._audible_end: int | None = None
+        self._in_noise = False
+        self._quiet_since = 0
         self._candidate: int | None = None  # start of a single window over the threshold
         self._utterance: _Utterance | None = None
         self._spoke_until: int | None = None  # end of the last speech that was long enough to be reported
@@ -137,12 +145,19 @@ class Detector:
         """An onset or resume was reported, and neither pause nor false_onset since."""
         return self._utterance is not None
 
-    def audible(self, end_sample: int) -> None:
+    @property
+    def quiet_since_sample(self) -> int | None:
+        """Since when nobody speaks, as far as audio was judged; None while `speaking`."""
+        return self._quiet_since if self._utterance is None else None
+
+    def audible(self, end_sample: int, *, in_noise: bool = False) -> None:
         """There was something to hear up to `end_sample`, and nothing since, in all audio that has come.
 
-        To be told before the windows of that audio. Never told: the model alone says where speech ends.
+        To be told before the windows of that audio. Never told: the model alone says where speech ends. `in_noise`: the
+        softest parts of a voice may be among what was not heard.
         """
         self._audible_end = end_sample
+        self._in_noise = in_noise
 
     def window(self, first_sample: int, probability: float) -> list[Detection]:
         """Take the model's word on the 512 samples from `first_sample`.
@@ -154,9 +169,9 @@ class Detector:
             raise ValueError(f"window at {first_sample} after {self._judged} was judged")
         found = self.quiet(first_sample) if first_sample > self._judged else []
         end = self._judged = first_sample + WINDOW_SAMPLES
-        self._hushed = probability < self._release
+        self._last = probability
         if self._utterance is not None:
-            if not self._hushed:
+            if probability >= self._release:
                 self._go_on(self._utterance, first_sample, probability, found)
             self._settle(end, found)
         elif probability < self._threshold:
@@ -173,7 +188,7 @@ class Detector:
         if to_sample > self._judged:
             self._judged = to_sample
             self._candidate = None
-            self._hushed = True
+            self._last = 0.0
             self._settle(to_sample, found)
         return found
 
@@ -212,7 +227,8 @@ class Detector:
         """Take a window of speech in."""
         through = first_sample + WINDOW_SAMPLES
         heard = through if self._audible_end is None else min(self._audible_end, through)
-        end = heard if heard >= through - FADE_SAMPLES else through
+        fade = FADE_IN_NOISE_SAMPLES if self._in_noise else FADE_SAMPLES
+        end = heard if heard >= through - fade else through
         if end > utterance.end:
             if utterance.dipped:
                 utterance.dipped = False
@@ -228,9 +244,11 @@ class Detector:
         if utterance is None:
             return
         quiet = quiet_through - utterance.end
-        if not utterance.dipped and quiet >= self._dip:
+        sure = self._in_noise and self._last >= SURE_IN_NOISE
+        if not utterance.dipped and not sure and quiet >= self._dip:
             self._report_dip(utterance, quiet_through, found)
-        if self._hushed and quiet >= self._min_silence:
+        hushed = self._last < (self._threshold if self._in_noise else self._release)
+        if hushed and quiet >= self._min_silence:
             self._end(utterance, quiet_through, found)
 
     def _report_dip(self, utterance: _Utterance, decided_at: int, found: list[Detection]) -> None:
@@ -239,6 +257,7 @@ class Detector:
 
     def _end(self, utterance: _Utterance, decided_at: int, found: list[Detection]) -> None:
         self._utterance = None
+        self._quiet_since = decided_at
         if not utterance.dipped:
             self._report_dip(utterance, decided_at, found)
         if utterance.reported:

@@ -17,6 +17,7 @@ from natter_vad.end_of_turn import EndOfTurn, Estimate, Question
 from natter_vad.estimator import Estimator
 from natter_vad.loudness import Loudness
 from natter_vad.mic_tail import MicTail
+from natter_vad.silero import WINDOW_SAMPLES
 from natter_vad.windows import Windower
 
 # A microphone that says nothing at all for this long is off: open speech ends. Looked at in steps, and a step that came
@@ -24,6 +25,9 @@ from natter_vad.windows import Windower
 STALL_STEP_S: Final = 0.1
 STALL_STEPS: Final = 4
 _LATE_S: Final = 0.1
+
+# What begins a word may lie this much before the model is sure of speech.
+ONSET_SAMPLES: Final = 4 * WINDOW_SAMPLES
 
 _EVENTS: Final = {
     DetectorEvent.ONSET: SpeechEvent.SPEECH_EVENT_ONSET,
@@ -95,7 +99,7 @@ class VadSession(StageSession):
         self._spans += 1
         if not span.muted:
             self._loudness.push(span.first_sample, span.pcm)
-        self._detector.audible(self._loudness.audible_end_sample)
+        self._detector.audible(self._loudness.audible_end_sample, in_noise=self._loudness.in_noise)
         if self._tail is not None:
             self._tail.push(span.first_sample, span.pcm)
         for _ in range(self._lane.push(self._windower.push(span.first_sample, span.pcm, muted=span.muted))):
@@ -111,6 +115,8 @@ class VadSession(StageSession):
         received = self._windower.next_sample or 0
         self._reached = max(self._reached, received)
         self._report(self._detector.received(received))
+        if (quiet_since := self._detector.quiet_since_sample) is not None:
+            self._loudness.nobody_spoke(quiet_since, self._detector.judged_through_sample - ONSET_SAMPLES)
         match self._end_of_turn.received(received):
             case Question() as question:
                 self._ask(question)
