@@ -9,8 +9,9 @@ PIECE = RATE_HZ // 10
 
 
 def speak(seen: ArrivalSpeed, speed: float, pieces: int, begin_s: float = 0.0) -> None:
+    segment = seen.measure()
     for n in range(pieces):
-        seen.note(n * PIECE, PIECE, begin_s + n * 0.1 / speed)
+        segment.note(n * PIECE, PIECE, begin_s + n * 0.1 / speed)
 
 
 def test_it_is_measured_over_the_first_half_second() -> None:
@@ -29,3 +30,12 @@ def test_the_slowest_of_the_last_counts() -> None:
     assert seen.least == pytest.approx(2.0)
     speak(seen, 10.0, 20)
     assert seen.least == pytest.approx(10.0)
+
+
+def test_segments_of_several_sessions_do_not_disturb_each_other() -> None:
+    seen = ArrivalSpeed()
+    one, other = seen.measure(), seen.measure()
+    for n in range(6):
+        one.note(n * PIECE, PIECE, n * 0.1 / 8.0)
+        other.note(n * PIECE, PIECE, 7.0 + n * 0.1 / 8.0)
+    assert seen.least == pytest.approx(8.0)

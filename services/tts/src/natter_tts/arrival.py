@@ -14,18 +14,29 @@ _BEGINNING_SAMPLES: Final = RATE_HZ // 2
 
 
 class ArrivalSpeed:
-    """Measures how many times faster than it plays the voice at the beginning of segments comes."""
+    """How many times faster than it plays the voice at the beginning of segments comes; shared by sessions."""
 
     def __init__(self) -> None:
         self._seen: deque[float] = deque(maxlen=_KEPT)
-        self._began_s = 0.0
-        self._first = 0
-        self._measured = True
 
     @property
     def least(self) -> float:
         """Of the last segments the slowest; 0 before any was measured."""
         return min(self._seen, default=0.0)
+
+    def measure(self) -> ArrivalMeasure:
+        """For one segment."""
+        return ArrivalMeasure(self._seen)
+
+
+class ArrivalMeasure:
+    """Measures one segment."""
+
+    def __init__(self, seen: deque[float]) -> None:
+        self._seen = seen
+        self._began_s = 0.0
+        self._first = 0
+        self._measured = True
 
     def note(self, before: int, samples: int, now_s: float) -> None:
         """A piece of ``samples`` has come at ``now_s``, behind ``before`` samples of its segment."""

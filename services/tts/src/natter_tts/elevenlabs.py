@@ -19,7 +19,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from natter_common.providers import Trouble
 from natter_tts.aligned import AlignedSegment
-from natter_tts.arrival import ArrivalSpeed
 from natter_tts.border import has_letter, is_plain, split_part
 from natter_tts.provider import TtsError, TtsSettings, VoiceChunk
 from natter_tts.whole import has_letters
@@ -123,16 +122,15 @@ class ElevenLabsStream:
         self._current_plain = False
         self._next: _Next | None = None
         self._closed = False
-        self._speed_seen = ArrivalSpeed()
-        pool.hold(self._line)
+        self._arrival = pool.hold(self._line)
 
     async def synthesize(self, text: str, spoken: str, *, attempt: str, last: bool) -> AsyncGenerator[VoiceChunk, None]:
-        segment = AlignedSegment(text, spoken, self._speed_seen.least)
         ahead, self._next = self._next, None
         if ahead is not None and (ahead.attempt, ahead.spoken) != (attempt, spoken):
             if ahead.sent:
                 self._leave()
             ahead = None
+        segment = AlignedSegment(text, spoken, self._arrival.least)
         if segment.has_letters and not (ahead is not None and ahead.swallowed):
             sent = ahead is not None and ahead.sent
             context = await self._context_of(attempt, sent=sent)
@@ -182,6 +180,7 @@ class ElevenLabsStream:
     ) -> AsyncGenerator[VoicePiece, None]:
         """What comes of a segment; `sent`: it was asked for ahead."""
         loop = asyncio.get_running_loop()
+        arrival = self._arrival.measure()
         while not segment.sounded_out:
             piece = await _next(context, segment)
             if piece is None:
@@ -198,7 +197,7 @@ class ElevenLabsStream:
                     piece = replace(piece, pcm=pcm, characters=characters)
             if not sent:
                 # What was asked for ahead has lain here, nobody knows how long.
-                self._speed_seen.note(segment.received_samples, len(piece.pcm) // 2, loop.time())
+                arrival.note(segment.received_samples, len(piece.pcm) // 2, loop.time())
             if piece.pcm or piece.characters:
                 yield piece
             if rest is not None:

@@ -9,6 +9,7 @@ from typing import Final
 from natter_common.backoff import Backoff
 from natter_common.providers import Trouble
 from natter_tts import elevenlabs_wire as wire
+from natter_tts.arrival import ArrivalSpeed
 from natter_tts.elevenlabs_socket import VoiceContext, VoiceSocket
 from natter_tts.faults import copy_of
 from natter_tts.provider import TtsError
@@ -34,6 +35,7 @@ class _Lane:
     sockets: list[VoiceSocket] = field(default_factory=list[VoiceSocket])
     connecting: asyncio.Task[VoiceSocket | TtsError] | None = None
     backoff: Backoff = field(default_factory=Backoff)
+    arrival: ArrivalSpeed = field(default_factory=ArrivalSpeed)
     retry_at_s: float = 0.0
 
 
@@ -66,11 +68,12 @@ class SocketPool:
             self._tasks = None
             self._lanes.clear()
 
-    def hold(self, line: wire.VoiceLine) -> None:
-        """A session with this line begins: have a socket ready."""
+    def hold(self, line: wire.VoiceLine) -> ArrivalSpeed:
+        """A session with this line begins: have a socket ready. Returns what is known of how fast its voice comes."""
         lane = self._lanes.setdefault(line, _Lane(line))
         lane.sessions += 1
         self._tend(lane, asyncio.get_running_loop().time())
+        return lane.arrival
 
     def release(self, line: wire.VoiceLine) -> None:
         """A session ends."""
