@@ -14,7 +14,7 @@ from natter_emulators.script import Messages, Reply
 from natter_testing.tool_calls import WITHIN_S, ToolTalk, asked, is_heard
 from natter_testing.turn_calls import MISHEARD, TurnBot, TurnWorld, silences_s
 
-pytestmark = [pytest.mark.timeout(90), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
 QUESTION = "What is the capital of France?"
 FIRST_HALF = "Please remember that I like tea."
