@@ -7,14 +7,14 @@ from typing import Final, NamedTuple
 
 from natter_gateway.echo.envelope import LAGS, SLOT_MS, Levels, MicSlots, PlayoutEnvelope
 from natter_gateway.echo.level import SILENCE_DBFS
-from natter_gateway.echo.model import EchoHistory, EchoPath
+from natter_gateway.echo.model import SUSPECTED_GAIN_DB, EchoHistory, EchoPath
 from natter_proto import MIC_FRAME_SAMPLES, Speech, SpeechEvent
 
 AUDIBLE_DBFS: Final = -45.0
 """Voice below it makes no echo that anybody would take for speech."""
 _LISTEN_MS: Final = LAGS * SLOT_MS + 200
 """So long after the last voice its echo may still be in the air."""
-_LEARN_EVERY: Final = (4, 15)
+_LEARN_EVERY: Final = (2, 15)
 """Mic frames between two looks at the past: while no echo is known for sure, and once one is."""
 _FIRST_LAGS: Final = (2, 20)
 """Without a round trip an echo comes back after 40 to 400 ms; of an unknown one nothing else is believed at once."""
@@ -23,13 +23,21 @@ _MARGIN_DB: Final = (6.0, 9.0)
 _TAIL_DB: Final = 2.0
 """A room's echo fades by so much in a slot, at least."""
 _OVER_NOISE_DB: Final = 6.0
-_BREAK_FRAMES: Final = 2
-_BREAK_WITHIN: Final = 3
+_JITTER_SLOTS: Final = 3
+"""An echo's delay changes by so much: packets of both ways jitter, and buffers between them begin anew."""
+_UNECHOED_FRAMES: Final = 3
+"""So many frames of the bot's voice without an echo where it should be: there are headphones."""
+_BREAK_FRAMES: Final = 3
+_BREAK_WITHIN: Final = 4
 """So many frames, of so many, tell a caller from a stray sound of the echo."""
 _FADED_DB: Final = 10.0
 _FADED_FRAMES: Final = 40
 """An echo that is missing by so much for so long of the bot's voice is no more: headphones are on."""
 _REMEMBERED_FRAMES: Final = 50
+_WITHHELD_SAMPLES: Final = 1500 * 16
+_ENDS: Final = (SpeechEvent.SPEECH_EVENT_PAUSE, SpeechEvent.SPEECH_EVENT_FALSE_ONSET)
+_EXPLAINED: Final = 0.8
+"""Of what passed for a caller, so much has to be no louder than an echo that is known by now."""
 
 
 class _Kind(enum.Enum):
@@ -65,6 +73,9 @@ class EchoFilter:
     ever heard nothing is swallowed or late, but for one case that nobody can tell apart: a soft voice that begins like
     the bot's just did. It is let out as soon as it goes on otherwise.
 
+    What passed before the echo was known is taken back: it ends where it began, and `own_words` tells that what
+    recognition makes of it is the bot's.
+
     Times are the gateway's, in milliseconds; levels are dBFS of 20 ms frames.
     """
 
@@ -77,6 +88,8 @@ class EchoFilter:
         self._history: Final = EchoHistory()
         self._path: EchoPath | None = None
         self._sure = False
+        self._suspicious = True
+        self._unechoed_frames = 0
         self._first_lags = _FIRST_LAGS
         self._frames: Final[deque[_Frame]] = deque(maxlen=_REMEMBERED_FRAMES)
         self._audible_until_ms = -math.inf
@@ -85,6 +98,10 @@ class EchoFilter:
         self._expected_dbfs = SILENCE_DBFS
         self._utterance = _Utterance.NONE
         self._newest_passed = True
+        self._onset_sample = 0
+        # Of the newest utterance that was swallowed on suspicion only: its onset, that it is speech, and its end.
+        self._withheld: list[Speech] = []
+        self._own_from_sample: int | None = None
         self._vad: Speech | None = None
         # Of the utterance that is open: what those behind the filter know of it.
         self._told_speech = False
@@ -98,10 +115,10 @@ class EchoFilter:
         """How the bot's voice comes back, as far as that is known; None without an echo."""
         return self._path
 
-    @property
-    def swallowing(self) -> bool:
-        """Vad hears speech which is the bot's own: what is recognised now is no caller's."""
-        return self._utterance is _Utterance.SWALLOWED
+    def own_words(self, through_sample: int) -> bool:
+        """Whether what is recognised up to a sample (0: of what goes on now) is the bot's, and no caller's."""
+        own = self._own_from_sample
+        return own is not None and (through_sample == 0 or through_sample > own)
 
     def listening(self, at_ms: float) -> bool:
         """Whether mic levels are needed now; else `heard` does nothing and need not be called."""
@@ -113,8 +130,10 @@ class EchoFilter:
         self._first_lags = (_FIRST_LAGS[0], _FIRST_LAGS[1] + slots)
 
     def reconnected(self) -> None:
-        """A new connection: mic samples come with another delay."""
+        """A new connection: mic samples come with another delay, perhaps of another microphone."""
         self._slots = MicSlots()
+        self._suspicious = self._path is None
+        self._unechoed_frames = 0
 
     def played(self, dbfs: float, at_ms: float) -> None:
         """A frame of the bot's voice was handed to RTP. Not called for silence."""
@@ -128,14 +147,16 @@ class EchoFilter:
             return []
         before = self._playout.before(self._slots.slot(end_sample, at_ms))
         self._history.add(dbfs, before)
-        self._until_learning -= 1
-        if self._until_learning <= 0:
-            self._until_learning = _LEARN_EVERY[self._sure]
-            self._learn()
         kind = self._judge(dbfs, before)
         self._frames.append(_Frame(end_sample, dbfs, before, kind))
         self._note_fading(dbfs)
-        return self._on_frame(kind, end_sample)
+        self._until_learning -= 1
+        corrected: list[Speech] = []
+        if self._until_learning <= 0:
+            self._learn(before)
+            self._until_learning = _LEARN_EVERY[self._sure]
+            corrected = self._take_back() if self._path is not None else self._release(end_sample)
+        return corrected + self._on_frame(self._frames[-1].kind, end_sample)
 
     def speech(self, frame: Speech, at_ms: float) -> list[Speech]:
         """A report of vad. Returns what of it is for those behind: it, or nothing, or its end in another form."""
@@ -153,25 +174,55 @@ class EchoFilter:
 
     # --- Mic frames
 
-    def _learn(self) -> None:
+    def _learn(self, before: Levels) -> None:
         self._history.update_floor()
         path = self._history.path(self._first_lags)
         if path is not None:
             self._take(path)
-            self._sure = True
-        elif self._path is not None and not self._sure:
-            # It began like an echo. Does it go on like one?
-            self._path = self._history.later_path(self._first_lags)
+            self._sure, self._suspicious = True, False
+            self._withheld.clear()
+        elif self._suspicious:
+            # Nothing is known yet, and it may begin like an echo. Does it go on like one?
+            self._take(self._history.suspected_path(self._first_lags))
+            self._unechoed_frames += bool(before[self._first_lags[1] - 1] > AUDIBLE_DBFS)
+            self._suspicious = self._path is not None or self._unechoed_frames < _UNECHOED_FRAMES
 
-    def _take(self, path: EchoPath) -> None:
-        first = self._path is None
+    def _take(self, path: EchoPath | None) -> None:
+        new = (self._path is None) != (path is None)
         self._path = path
-        if first:
-            # Of what was heard lately nobody knew that it was echo.
+        if new:
+            # Of what was heard lately nobody knew what it was.
             self._expected_dbfs = SILENCE_DBFS
             known = [frame._replace(kind=self._judge(frame.dbfs, frame.before)) for frame in self._frames]
             self._frames.clear()
             self._frames.extend(known)
+
+    def _take_back(self) -> list[Speech]:
+        """What passed for a caller was the echo that is known now."""
+        if self._utterance is not _Utterance.PASSED or self._broke_through:
+            return []
+        meant = [frame for frame in self._frames if frame.end_sample > self._onset_sample]
+        callers = sum(frame.kind is _Kind.CALLER for frame in meant)
+        if not meant or callers > len(meant) * (1 - _EXPLAINED):
+            return []
+        ended = self._made(self._end_event(), self._onset_sample)
+        self._open(passed=False)
+        self._own_from_sample = self._onset_sample
+        return [ended]
+
+    def _release(self, end_sample: int) -> list[Speech]:
+        """It began like an echo, and was none: what was swallowed for it is told after all, unless it is long ago."""
+        released = list(self._withheld)
+        self._withheld.clear()
+        if not released or end_sample - released[0].sample > _WITHHELD_SAMPLES:
+            return []
+        released[0].event = SpeechEvent.SPEECH_EVENT_ONSET
+        self._open(passed=True)
+        self._own_from_sample = None
+        self._told_speech = len(released) > 1 and released[1].event == SpeechEvent.SPEECH_EVENT_SPEECH
+        if released[-1].event in _ENDS:
+            self._utterance = _Utterance.NONE
+        return released
 
     def _judge(self, dbfs: float, before: Levels) -> _Kind:
         """What the next mic frame is."""
@@ -180,9 +231,10 @@ class EchoFilter:
         if path is None:
             self._expected_dbfs = SILENCE_DBFS
         else:
-            # The slots beside it too: neither side's frames begin on the grid.
-            near = before[max(0, path.delay_slots - 1) : path.delay_slots + 2]
-            self._expected_dbfs = max(float(near.max()) + path.gain_db, self._expected_dbfs - _TAIL_DB)
+            near = before[max(0, path.delay_slots - _JITTER_SLOTS) : path.delay_slots + _JITTER_SLOTS + 1]
+            # How loud what is only suspected may be nobody knows.
+            gain_db = path.gain_db if self._sure else SUSPECTED_GAIN_DB - _MARGIN_DB[1]
+            self._expected_dbfs = max(float(near.max()) + gain_db, self._expected_dbfs - _TAIL_DB)
         if path is None or self._expected_dbfs < floor - 3:
             return _Kind.CALLER if dbfs > floor + _OVER_NOISE_DB else _Kind.QUIET
         margin = min(max(_MARGIN_DB[0], 2.5 * path.spread_db), _MARGIN_DB[1]) if self._sure else _MARGIN_DB[1]
@@ -198,7 +250,7 @@ class EchoFilter:
         self._faded_frames += 1
         if self._faded_frames >= _FADED_FRAMES:
             self._path = None
-            self._sure = False
+            self._sure = self._suspicious = False
             self._faded_frames = 0
 
     def _on_frame(self, kind: _Kind, end_sample: int) -> list[Speech]:
@@ -216,6 +268,8 @@ class EchoFilter:
 
     def _break_through(self, callers: list[_Frame]) -> Speech:
         self._open(passed=True)
+        self._own_from_sample = None
+        self._withheld.clear()
         self._broke_through = True
         self._caller_frames = len(callers)
         self._caller_sample = callers[-1].end_sample
@@ -246,9 +300,15 @@ class EchoFilter:
             return [frame]
         resumes_echo = not self._newest_passed
         self._open(passed=not self._is_echo(frame, at_ms))
+        self._onset_sample = frame.sample
         self._caller_sample = frame.through_sample
         if self._utterance is _Utterance.SWALLOWED:
+            if self._own_from_sample is None:
+                self._own_from_sample = frame.sample
+            self._withheld = [] if self._sure else [_copy(frame)]
             return []
+        self._withheld.clear()
+        self._own_from_sample = None
         if resumes_echo and frame.event == SpeechEvent.SPEECH_EVENT_RESUME:
             # What it goes on from was the bot's.
             return [self._made(SpeechEvent.SPEECH_EVENT_ONSET, frame.sample)]
@@ -257,17 +317,18 @@ class EchoFilter:
     def _is_echo(self, frame: Speech, at_ms: float) -> bool:
         if not self.listening(at_ms):
             return False
-        if self._path is None:
+        if self._path is None and self._suspicious:
             self._history.update_floor()
-            path = self._history.first_path(self._first_lags)
-            if path is None:
-                return False
-            self._take(path)
+            self._take(self._history.suspected_path(self._first_lags))
+        if self._path is None:
+            return False
         meant = [each for each in self._frames if frame.sample < each.end_sample <= frame.through_sample]
         kinds = [each.kind for each in meant]
         return kinds.count(_Kind.CALLER) < _BREAK_FRAMES and kinds.count(_Kind.ECHO) * 2 >= max(1, len(kinds))
 
     def _on_speech(self, frame: Speech) -> list[Speech]:
+        if self._utterance is _Utterance.SWALLOWED and len(self._withheld) == 1:
+            self._withheld.append(_copy(frame))
         if self._utterance is not _Utterance.PASSED or self._told_speech or self._broke_through:
             return []
         self._told_speech = True
@@ -275,6 +336,8 @@ class EchoFilter:
 
     def _on_end(self, frame: Speech) -> list[Speech]:
         utterance, self._utterance = self._utterance, _Utterance.NONE
+        if utterance is _Utterance.SWALLOWED and self._withheld:
+            self._withheld.append(_copy(frame))
         if utterance is not _Utterance.PASSED:
             return []
         if frame.event == self._end_event():
@@ -301,3 +364,9 @@ class EchoFilter:
             # Of speech; whether the turn is complete nobody knows here.
             made.probability = 0.0 if event == SpeechEvent.SPEECH_EVENT_PAUSE else self._vad.probability
         return made
+
+
+def _copy(frame: Speech) -> Speech:
+    copied = Speech()
+    copied.CopyFrom(frame)
+    return copied

@@ -8,11 +8,19 @@ import numpy as np
 SILENCE_DBFS: Final = -90.0
 """Digital silence, and anything below what 16 bits can hold."""
 _FULL_SCALE_DB: Final = 20 * math.log10(32768)
+_STEPS: Final = 160
+"""Of a frame of 20 ms, 0.125 ms each: 3 samples of voice, 2 of the microphone."""
 
 
 def level_dbfs(pcm: bytes) -> float:
-    """RMS level of s16le PCM in dB relative to full scale, at least `SILENCE_DBFS`. About 4 µs for 20 ms at 24 kHz."""
+    """RMS level of 20 ms of s16le PCM in dB relative to full scale, at least `SILENCE_DBFS`. About 7 µs at 24 kHz.
+
+    Of what lies below some 4 kHz: voice at 24 kHz and microphone at 16 kHz are to be compared, and a hiss of the bot's
+    is above what the microphone has.
+    """
     samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+    if samples.size and samples.size % _STEPS == 0:
+        samples = samples.reshape(_STEPS, -1).mean(axis=1)
     power = float(samples @ samples)
     if power <= 0.0:
         return SILENCE_DBFS

@@ -45,10 +45,15 @@ class _Demands:
 
 _SURE: Final = _Demands(50, 25, correlation=0.8, spread_db=5.0, worst_spread_db=11.0, gain_db=6.0)
 _SOON_SURE: Final = _Demands(40, 15, correlation=0.93, spread_db=2.5, worst_spread_db=4.5, gain_db=-6.0)
-_FIRST: Final = _Demands(8, 4, correlation=0.95, spread_db=2.5, worst_spread_db=4.5, gain_db=-6.0)
-"""So little past has to fit well, and to be as soft as an echo: two voices that begin together look alike."""
-_LATER: Final = _Demands(8, 4, correlation=0.88, spread_db=3.0, worst_spread_db=6.5, gain_db=-3.0)
-"""What began like an echo is one while it goes on so: rooms and loudspeakers change the rest of it."""
+SUSPECTED_GAIN_DB: Final = -10.0
+"""What is louder is believed to be an echo only when more of it was heard."""
+_SUSPECTED_LOUD_FRAMES: Final = 2
+_SUSPECTED_ERRORS_DB: Final = ((8, 1.5), (12, 1.0), (HISTORY, 0.6))
+"""Up to so many loud frames, so much error on average."""
+_FAINT_DB: Final = 15.0
+"""Below the loudest of an echo by this much it may be missing: codecs and suppressors take it for noise."""
+_BESIDE: Final = 1
+"""Neither side's frames begin on the grid, and Opus smears edges: a level may be of the slots beside it."""
 
 
 class EchoHistory:
@@ -81,13 +86,39 @@ class EchoHistory:
         """The echo's path if the past shows one beyond doubt; sooner where its delay is a `likely` one."""
         return self._path(_SURE, (0, LAGS)) or self._path(_SOON_SURE, likely)
 
-    def first_path(self, lags: tuple[int, int]) -> EchoPath | None:
-        """What may be the path, from a fraction of a second; `lags`: delays from the first to before the second."""
-        return self._path(_FIRST, lags)
+    def suspected_path(self, lags: tuple[int, int]) -> EchoPath | None:
+        """What may be the path, from a fraction of a second; `lags`: delays from the first to before the second.
 
-    def later_path(self, lags: tuple[int, int]) -> EchoPath | None:
-        """What may still be the path, where `first_path` found one."""
-        return self._path(_LATER, lags)
+        Told by edges: all that was heard lies between the levels beside its place, and begins where they begin. Only
+        little of what follows the voice so is somebody else's, but some is: ask again with each frame.
+        """
+        count = self._count
+        floor = self.floor_dbfs
+        mic = np.maximum(self._mic[:count], floor)
+        loud = mic > floor + _ABOVE_FLOOR_DB
+        loud_frames = int(np.count_nonzero(loud))
+        if loud_frames < _SUSPECTED_LOUD_FRAMES:
+            return None
+        most = max(error for frames, error in _SUSPECTED_ERRORS_DB if loud_frames <= frames)
+        played = self._played[:count]
+        lowest = float(played.max()) - _DYNAMIC_DB
+        best: EchoPath | None = None
+        for delay in range(max(lags[0], _BESIDE), lags[1]):
+            beside = played[:, delay - _BESIDE : delay + _BESIDE + 1]
+            high, low = beside.max(axis=1), beside.min(axis=1)
+            heard = loud & (high > lowest)
+            if np.count_nonzero(heard) * 4 < loud_frames * 3:
+                continue
+            gain = float(np.median(mic[heard] - played[heard, delay]))
+            if gain > SUSPECTED_GAIN_DB:
+                continue
+            high, low = add_db(high + np.float32(gain), floor), low + np.float32(gain)
+            due = low > max(floor + _ABOVE_FLOOR_DB, float(high.max()) - _FAINT_DB)
+            errors = np.maximum(mic - high, 0.0) + np.where(due, np.maximum(low - mic, 0.0), 0.0)
+            error = float(errors[loud | due].mean())
+            if error <= most and (best is None or error < best.spread_db):
+                best = EchoPath(delay, gain, error)
+        return best
 
     def _path(self, demands: _Demands, lags: tuple[int, int]) -> EchoPath | None:
         count = self._count
@@ -104,14 +135,15 @@ class EchoHistory:
         delay = lags[0] + int(correlation[lags[0] : lags[1]].argmax())
         if correlation[delay] < demands.correlation - _NOISE_COSTS:
             return None
-        source = played[:, delay]
+        source = _between(played, delay, mic)
         differences = (mic - source)[loud & (source > peak - _DYNAMIC_DB)]
         if differences.size * 2 < demands.loud_frames:
             return None
         # Medians: a caller's word in between shall not count.
         gain = float(np.median(differences))
         told = add_db(source + np.float32(gain), floor)
-        errors = np.abs(mic - told)[loud | (told > floor + _ABOVE_FLOOR_DB)]
+        either = np.maximum(mic, told)
+        errors = np.abs(mic - told)[either > max(floor + _ABOVE_FLOOR_DB, float(told.max()) - _FAINT_DB)]
         spread = float(np.median(errors))
         worst = float(np.partition(errors, errors.size * 4 // 5)[errors.size * 4 // 5])
         if spread > demands.spread_db or worst > demands.worst_spread_db or gain > demands.gain_db:
@@ -119,6 +151,18 @@ class EchoHistory:
         if float(_correlations(told[:, np.newaxis], mic)[0]) < demands.correlation:
             return None
         return EchoPath(delay, gain, spread)
+
+
+def _between(played: Levels, delay: int, values: Levels) -> Levels:
+    """The column of `delay`, or that half a slot beside it which `values` follow better."""
+    columns = [played[:, delay]]
+    for other in (delay - 1, delay + 1):
+        if 0 <= other < LAGS:
+            both = 10 ** (played[:, delay] / 10) + 10 ** (played[:, other] / 10)
+            columns.append((10 * np.log10(both / 2)).astype(np.float32))
+    peak = float(played.max())
+    likeness = _correlations(np.maximum(np.stack(columns, axis=1), peak - _DYNAMIC_DB), values)
+    return columns[int(likeness.argmax())]
 
 
 def add_db(levels: Levels, other_db: float) -> Levels:
