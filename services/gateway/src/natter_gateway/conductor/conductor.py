@@ -193,8 +193,12 @@ class Conductor:
         self.handle(event)
 
     def on_transcript(self, frame: Transcript) -> None:
-        if not self._stale(Stage.STAGE_STT, frame.header):
-            self.handle(self._hearing.on_transcript(frame, self._now_ms()))
+        if self._stale(Stage.STAGE_STT, frame.header):
+            return
+        if self._echo.own_words(frame.through_sample):
+            # It answers what was asked of recognition, but nobody said it.
+            del frame.words[:]
+        self.handle(self._hearing.on_transcript(frame, self._now_ms()))
 
     def on_reply(self, frame: Reply) -> None:
         if frame.header.producer != self._frames.producer and not self._stale(Stage.STAGE_LLM, frame.header):
