@@ -86,3 +86,17 @@ async def test_a_guess_whose_worker_is_lost_is_made_anew(new_stages: Any) -> Non
     stages.conductor.stage_leased(HeldLease("abc", Stage.STAGE_LLM, 1, 2, "w2", "local", "x"))
     says(stages, "hello there", TurnSign.TURN_SIGN_END, final=True)
     assert [turn.header.attempt for turn in stages.of(Turn)] == [1, 2]
+
+
+async def test_what_is_prepared_while_nobody_serves_the_model_is_asked_of_the_next_one(new_stages: Any) -> None:
+    stages = listening(new_stages)
+    says(stages, "hello there", TurnSign.TURN_SIGN_EAGER_END)
+    stages.conductor.stage_lost(Stage.STAGE_LLM)
+    says(stages, "hello there", TurnSign.TURN_SIGN_EAGER_END)
+    asked = len(stages.of(Turn))
+    stages.conductor.stage_leased(HeldLease("abc", Stage.STAGE_LLM, 1, 2, "w", "local", "x"))
+    says(stages, "hello there", TurnSign.TURN_SIGN_END, final=True)
+    turns = stages.of(Turn)[asked:]
+    assert [turn.text for turn in turns] == ["hello there"]
+    living = stages.of(State)[-1].attempts
+    assert [(one.turn, one.attempt) for one in living] == [(turns[0].header.turn, turns[0].header.attempt)]

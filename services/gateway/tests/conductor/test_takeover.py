@@ -7,7 +7,20 @@ import pytest
 from natter_gateway.conductor.trouble import MOST_TAKEOVERS
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.turns.events import Modality
-from natter_proto import Fault, Header, Reply, ReplyKind, Stage, State, Turn, Voice, Word, pcm_audio
+from natter_proto import (
+    Fault,
+    Header,
+    Reply,
+    ReplyKind,
+    Speech,
+    SpeechEvent,
+    Stage,
+    State,
+    Turn,
+    Voice,
+    Word,
+    pcm_audio,
+)
 
 SAMPLES_PER_WORD = 4_800
 TONE = b"\x00\x10\x00\xf0" * 240 * 10
@@ -149,3 +162,23 @@ async def test_a_text_reply_does_not_care_for_the_voice(new_stages: Any) -> None
     text_segment(stages, 1, "Hello.")
     stages.end_reply(1)
     assert stages.conductor.context.utterances[-1].text == "Hello."
+
+
+def detected(stages: Any, event: SpeechEvent, sample: int) -> None:
+    stages.conductor.on_speech(
+        Speech(header=Header(term=1, epoch=1), event=event, sample=sample, through_sample=sample + 3_200)
+    )
+
+
+async def test_another_recognizer_hears_what_was_said_before_a_pause_too(new_stages: Any) -> None:
+    stages = new_stages()
+    detected(stages, SpeechEvent.SPEECH_EVENT_ONSET, 16_000)
+    detected(stages, SpeechEvent.SPEECH_EVENT_SPEECH, 16_000)
+    detected(stages, SpeechEvent.SPEECH_EVENT_PAUSE, 32_000)
+    # Nobody has answered when the caller goes on.
+    detected(stages, SpeechEvent.SPEECH_EVENT_RESUME, 38_000)
+    detected(stages, SpeechEvent.SPEECH_EVENT_SPEECH, 38_000)
+    stages.conductor.stage_lost(Stage.STAGE_STT)
+    stages.conductor.stage_leased(lease(Stage.STAGE_STT))
+    told = stages.of(State)[-1]
+    assert (told.speaking, told.speech_from_sample) == (True, 16_000)

@@ -104,3 +104,15 @@ def test_a_third_recognizer_in_a_pause_is_not_waited_for(call: Any) -> None:
         assert call.of(act.UserStopped) == []
     call.at(700, PLAIN)
     assert call.of(act.UserStopped) == [act.UserStopped(1)]
+
+
+def test_one_that_is_told_when_to_close_has_its_time_from_the_takeover_on(deciding: Any) -> None:
+    deciding.interim("hello")
+    deciding.wait(1_500)
+    deciding.at(0, ev.RecognizerChanged(decides_turns=False, final_grace_ms=300))
+    asked = deciding.of(act.AskFinal)[-1]
+    assert asked.through_sample == deciding.end + 100 * 16
+    deciding.wait(150)
+    assert deciding.texts == []
+    deciding.recognise("hello there")
+    assert deciding.texts == ["hello there"]

@@ -27,10 +27,16 @@ class CallerAudio:
     def speech(self, caller: CallerState) -> CallerSpeech:
         """What recognition has to know now."""
         if isinstance(caller, (Talking, Stirring, Interjecting)):
-            return CallerSpeech(speaking=True, from_sample=caller.sample, to_sample=0)
+            return CallerSpeech(speaking=True, from_sample=self._unclosed(caller.sample), to_sample=0)
         if isinstance(caller, Pausing) and not caller.firm:
-            return CallerSpeech(speaking=True, from_sample=caller.speech_sample, to_sample=0)
+            return CallerSpeech(speaking=True, from_sample=self._unclosed(caller.speech_sample), to_sample=0)
         return CallerSpeech(speaking=False, from_sample=0, to_sample=self.speech_to_sample)
+
+    def _unclosed(self, sample: int) -> int:
+        """Where speech began that is in no final yet: a pause may lie behind it whose final is still owed."""
+        if self._closed_through_sample >= self.asked_final[1]:
+            return sample
+        return min(sample, max(self._turn_from_sample, self._closed_through_sample))
 
     def replay_from_sample(self, caller: CallerState) -> int | None:
         """Where a new vad or stt worker has to begin to read; None: with what comes now."""

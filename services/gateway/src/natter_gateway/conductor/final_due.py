@@ -23,6 +23,10 @@ class FinalDue:
         self._asked = None
         return True
 
+    def forget(self) -> None:
+        """Nothing is waited for any more."""
+        self._asked = None
+
     def overdue(self, now_ms: float) -> bool:
         """Whether the answer did not come in time; said once a request."""
         if self._asked is None or now_ms < self._asked[1]:

@@ -43,6 +43,8 @@ class HearingSide:
         self._audio = CallerAudio()
         self._final_due = FinalDue()
         self._unheard: str | None = None
+        self._final_waits_for_quiet = False
+        """Who was asked ends the turn when it is over: not while the caller goes on."""
         self.asked_at_ms = 0.0
         """When recognition was last asked for a final."""
         self.final_at_ms = 0.0
@@ -87,6 +89,8 @@ class HearingSide:
                 if event is None:
                     return None
                 self._audio.on_speech(frame.sample, self._machine.caller)
+                if self._final_waits_for_quiet:
+                    self._final_due.forget()
                 return event(frame.sample, frame.through_sample)
 
     def on_transcript(self, frame: Transcript, now_ms: float) -> ev.Event:
@@ -122,6 +126,7 @@ class HearingSide:
     def ask_final_again(self, lease: HeldLease | None, now_ms: float) -> None:
         """Ask a recognizer for what its predecessor owed."""
         self._frames.finalize(*self._audio.asked_final)
+        self._final_waits_for_quiet = lease is not None and lease.decides_turns
         if lease is not None and lease.final_within_ms:
             self._final_due.asked(self._audio.asked_final[0], now_ms + lease.final_within_ms)
 

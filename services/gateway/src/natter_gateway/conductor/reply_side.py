@@ -376,11 +376,17 @@ class ReplySide:
         """A worker is gone, and what it was preparing or running with it."""
         if stage == Stage.STAGE_LLM:
             self.tools.executor_lost()
-        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS) and (key := self._guessing.key) is not None:
+        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
+            self._give_up_guess()
+
+    def _give_up_guess(self) -> None:
+        if (key := self._guessing.key) is not None:
             self._handle(ev.GuessFailed(key))
 
     def go_on_generating(self) -> None:
         """Another model serves the session."""
+        # What was to be prepared while nobody served it was asked of nobody.
+        self._give_up_guess()
         generation = self._generation
         if generation is not None and generation.running:
             generation.restart()
@@ -389,6 +395,7 @@ class ReplySide:
 
     def go_on_speaking(self) -> None:
         """Another voice serves the session: it says what has not come whole."""
+        self._give_up_guess()
         reply = self._reply
         if reply is None or reply.modality is Modality.TEXT:
             self._publish_state()

@@ -7,7 +7,7 @@ from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import Modality, Sign
 from natter_gateway.turns.floor import Floor, Said
-from natter_gateway.turns.pauses import MOST_ASKED_ANEW
+from natter_gateway.turns.pauses import MOST_ASKED_ANEW, SAMPLES_PER_MS
 from natter_gateway.turns.states import Interjecting, Pausing, Quiet, Stirring, Weighing
 from natter_gateway.turns.wording import same_words
 
@@ -112,7 +112,10 @@ class Recognition:
             # Nobody says any more whether the guess is right, nor when the turn is over.
             self._floor.bot.drop_guess()
             if isinstance(pausing, Pausing):
-                self._floor.caller = replace(pausing, finalize_id=self._floor.ask_final(pausing.sample, pausing.sample))
+                # Like any other it reads into the silence, and it has its time from now on.
+                through_sample = pausing.sample + int(now_ms - pausing.quiet_since_ms) * SAMPLES_PER_MS
+                finalize_id = self._floor.ask_final(pausing.sample, through_sample)
+                self._floor.caller = replace(pausing, finalize_id=finalize_id, asked_anew_at_ms=now_ms)
         elif isinstance(pausing, Pausing) and not pausing.closed:
             if pausing.asked_anew == MOST_ASKED_ANEW:
                 self._floor.end_caller_turn(now_ms)
