@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from natter_gateway.echo import level_dbfs
+from natter_proto import SpeechEvent
 
 REPLIES = (
     "Hello, I am Natter, and I am happy to talk with you today. What would you like to know?",
@@ -83,13 +85,73 @@ def test_with_headphones_nothing_is_swallowed_or_late(new_room: Any, spoken: Any
     assert room.echo.path is None
 
 
-def test_a_soft_voice_that_begins_like_the_first_echo_is_noticed_when_it_goes_on_otherwise(
-    new_room: Any, spoken: Any
+@pytest.mark.parametrize("words", ["I have another question for you.", "No."])
+@pytest.mark.parametrize("gain_db", [-8, -22])
+@pytest.mark.parametrize("at_ms", [60, 160, 360])
+def test_a_voice_that_begins_like_the_first_echo_is_noticed_when_it_goes_on_otherwise(
+    new_room: Any, spoken: Any, words: str, gain_db: float, at_ms: int
 ) -> None:
     room = new_room(echo_db=None)
-    room.play(REPLIES[0], spoken("I have another question for you.", -15), 400)
-    assert room.onsets()[0] <= room.reported[0][0] + 400
+    room.play(REPLIES[0], spoken(words, gain_db), at_ms)
+    assert room.onsets()[0] <= room.reported[0][0] + 340
+    assert not room.echo.own_words(0)
     assert room.echo.path is None
+
+
+@pytest.mark.parametrize("words", ["Stop, wait a moment please.", "Could you repeat that?"])
+def test_with_an_unknown_echo_a_caller_on_top_is_noticed(new_room: Any, spoken: Any, words: str) -> None:
+    room = new_room()
+    began_ms = room.play(REPLIES[0], spoken(words), 400)
+    assert room.onsets()[0] <= began_ms + 300
+
+
+def test_what_passed_before_the_echo_was_known_is_taken_back(new_room: Any) -> None:
+    # So loud that it is not believed to be an echo at once.
+    room = new_room(echo_db=-6.0)
+    room.play("The boats are in the harbour, the birds are on the wall.")
+    began, *_, (ended_ms, ended) = room.passed
+    assert began[1].event == SpeechEvent.SPEECH_EVENT_ONSET
+    assert ended.event in (SpeechEvent.SPEECH_EVENT_PAUSE, SpeechEvent.SPEECH_EVENT_FALSE_ONSET)
+    assert ended.sample == began[1].sample
+    assert ended_ms < room.reported[-1][0]
+    assert room.echo.own_words(ended.through_sample)
+    passed = len(room.passed)
+    room.play(REPLIES[1])
+    assert len(room.passed) == passed
+
+
+def test_what_was_over_before_the_echo_was_known_has_no_words(new_room: Any) -> None:
+    room = new_room(echo_db=-8.0)
+    room.play(REPLIES[0])
+    assert [report.event for _, report in room.passed][-1] == SpeechEvent.SPEECH_EVENT_PAUSE
+    assert room.echo.own_words(room.passed[-1][1].through_sample)
+
+
+def test_a_caller_who_spoke_before_the_first_reply_said_it(new_room: Any, spoken: Any) -> None:
+    room = new_room()
+    voice, nothing = spoken("What is the capital of France?"), np.zeros(320)
+    for at in range(0, len(voice) - 320, 320):
+        room.frame(None, nothing, voice[at : at + 320])
+    for _ in range(20):
+        room.frame(None, nothing, nothing)
+    told = list(room.passed)
+    assert told
+    room.play(REPLIES[1])
+    assert room.passed == told
+    assert room.echo.path is not None
+    assert not room.echo.own_words(told[-1][1].through_sample)
+
+
+def test_words_over_an_echo_are_the_bots_until_a_caller_speaks(new_room: Any, spoken: Any) -> None:
+    room = new_room()
+    room.play(REPLIES[0])
+    swallowed = room.reported[0][1].sample
+    assert room.echo.own_words(0)
+    assert room.echo.own_words(swallowed + 1)
+    # The answer to what was asked before the bot spoke.
+    assert not room.echo.own_words(swallowed)
+    room.play(REPLIES[1], spoken("Stop, wait a moment please."), 1_200)
+    assert room.onsets()
 
 
 def test_headphones_put_on_later_end_the_echo(new_room: Any, spoken: Any) -> None:

@@ -33,7 +33,7 @@ _BREAK_WITHIN: Final = 4
 _FADED_DB: Final = 10.0
 _FADED_FRAMES: Final = 40
 """An echo that is missing by so much for so long of the bot's voice is no more: headphones are on."""
-_REMEMBERED_FRAMES: Final = 50
+_REMEMBERED_FRAMES: Final = 75
 _WITHHELD_SAMPLES: Final = 1500 * 16
 _ENDS: Final = (SpeechEvent.SPEECH_EVENT_PAUSE, SpeechEvent.SPEECH_EVENT_FALSE_ONSET)
 _EXPLAINED: Final = 0.8
@@ -99,6 +99,7 @@ class EchoFilter:
         self._utterance = _Utterance.NONE
         self._newest_passed = True
         self._onset_sample = 0
+        self._end_sample: int | None = 0
         # Of the newest utterance that was swallowed on suspicion only: its onset, that it is speech, and its end.
         self._withheld: list[Speech] = []
         self._own_from_sample: int | None = None
@@ -178,8 +179,8 @@ class EchoFilter:
         self._history.update_floor()
         path = self._history.path(self._first_lags)
         if path is not None:
-            self._take(path)
-            self._sure, self._suspicious = True, False
+            self._take(path, sure=True)
+            self._suspicious = False
             self._withheld.clear()
         elif self._suspicious:
             # Nothing is known yet, and it may begin like an echo. Does it go on like one?
@@ -187,9 +188,9 @@ class EchoFilter:
             self._unechoed_frames += bool(before[self._first_lags[1] - 1] > AUDIBLE_DBFS)
             self._suspicious = self._path is not None or self._unechoed_frames < _UNECHOED_FRAMES
 
-    def _take(self, path: EchoPath | None) -> None:
-        new = (self._path is None) != (path is None)
-        self._path = path
+    def _take(self, path: EchoPath | None, *, sure: bool = False) -> None:
+        new = (self._path is None) != (path is None) or self._sure != sure
+        self._path, self._sure = path, sure
         if new:
             # Of what was heard lately nobody knew what it was.
             self._expected_dbfs = SILENCE_DBFS
@@ -199,15 +200,25 @@ class EchoFilter:
 
     def _take_back(self) -> list[Speech]:
         """What passed for a caller was the echo that is known now."""
-        if self._utterance is not _Utterance.PASSED or self._broke_through:
+        if not self._newest_passed or self._broke_through:
             return []
-        meant = [frame for frame in self._frames if frame.end_sample > self._onset_sample]
+        onset = self._onset_sample
+        end = self._frames[-1].end_sample if self._end_sample is None else self._end_sample
+        meant = [frame for frame in self._frames if onset < frame.end_sample <= end]
+        if len(meant) * MIC_FRAME_SAMPLES * 2 < end - onset:
+            # Said while nobody listened for an echo.
+            return []
         callers = sum(frame.kind is _Kind.CALLER for frame in meant)
-        if not meant or callers > len(meant) * (1 - _EXPLAINED):
+        echoes = sum(frame.kind is _Kind.ECHO for frame in meant)
+        if not echoes or callers > (echoes + callers) * (1 - _EXPLAINED):
+            return []
+        self._own_from_sample = self._onset_sample
+        if self._utterance is not _Utterance.PASSED:
+            # It is over, but not what recognition has to say of it.
+            self._newest_passed = False
             return []
         ended = self._made(self._end_event(), self._onset_sample)
         self._open(passed=False)
-        self._own_from_sample = self._onset_sample
         return [ended]
 
     def _release(self, end_sample: int) -> list[Speech]:
@@ -300,7 +311,7 @@ class EchoFilter:
             return [frame]
         resumes_echo = not self._newest_passed
         self._open(passed=not self._is_echo(frame, at_ms))
-        self._onset_sample = frame.sample
+        self._onset_sample, self._end_sample = frame.sample, None
         self._caller_sample = frame.through_sample
         if self._utterance is _Utterance.SWALLOWED:
             if self._own_from_sample is None:
@@ -336,6 +347,7 @@ class EchoFilter:
 
     def _on_end(self, frame: Speech) -> list[Speech]:
         utterance, self._utterance = self._utterance, _Utterance.NONE
+        self._end_sample = frame.sample
         if utterance is _Utterance.SWALLOWED and self._withheld:
             self._withheld.append(_copy(frame))
         if utterance is not _Utterance.PASSED:

@@ -50,6 +50,8 @@ SUSPECTED_GAIN_DB: Final = -10.0
 _SUSPECTED_LOUD_FRAMES: Final = 2
 _SUSPECTED_ERRORS_DB: Final = ((8, 1.5), (12, 1.0), (HISTORY, 0.6))
 """Up to so many loud frames, so much error on average."""
+_MOST_ERROR_DB: Final = 20.0
+"""Of one level: more says no more."""
 _FAINT_DB: Final = 15.0
 """Below the loudest of an echo by this much it may be missing: codecs and suppressors take it for noise."""
 _BESIDE: Final = 1
@@ -115,7 +117,7 @@ class EchoHistory:
             high, low = add_db(high + np.float32(gain), floor), low + np.float32(gain)
             due = low > max(floor + _ABOVE_FLOOR_DB, float(high.max()) - _FAINT_DB)
             errors = np.maximum(mic - high, 0.0) + np.where(due, np.maximum(low - mic, 0.0), 0.0)
-            error = float(errors[loud | due].mean())
+            error = float(np.minimum(errors, _MOST_ERROR_DB)[loud | due].mean())
             if error <= most and (best is None or error < best.spread_db):
                 best = EchoPath(delay, gain, error)
         return best
