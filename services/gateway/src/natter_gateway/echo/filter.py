@@ -14,7 +14,8 @@ AUDIBLE_DBFS: Final = -45.0
 """Voice below it makes no echo that anybody would take for speech."""
 _LISTEN_MS: Final = LAGS * SLOT_MS + 200
 """So long after the last voice its echo may still be in the air."""
-_LEARN_EVERY: Final = (2, 15)
+_SUSPECT_EVERY: Final = 2
+_LEARN_EVERY: Final = (5, 15)
 """Mic frames between two looks at the past: while no echo is known for sure, and once one is."""
 _FIRST_LAGS: Final = (2, 20)
 """Without a round trip an echo comes back after 40 to 400 ms; of an unknown one nothing else is believed at once."""
@@ -155,7 +156,7 @@ class EchoFilter:
         corrected: list[Speech] = []
         if self._until_learning <= 0:
             self._learn(before)
-            self._until_learning = _LEARN_EVERY[self._sure]
+            self._until_learning = _SUSPECT_EVERY if self._suspicious else _LEARN_EVERY[self._sure]
             corrected = self._take_back() if self._path is not None else self._release(end_sample)
         return corrected + self._on_frame(self._frames[-1].kind, end_sample)
 
