@@ -37,6 +37,7 @@ class LiveMicrophone(Microphone):
 
     def __init__(self) -> None:
         super().__init__()
+        self.late_frames: int = 0
         self.sent: list[Pcm] = []
         """What really went out, for a listener."""
         self._encoder = Encoder(VOICE_HZ)

@@ -72,7 +72,7 @@ async def play(call: Sequence[Case], url: str, nats_url: str, http: httpx.AsyncC
 async def _play_case(case: Case, caller: TalkCaller) -> Played:
     audio, question = await asyncio.to_thread(prepare, case)
     played = Played(case, recording=caller.recording)
-    late_frames: int = caller.live.late_frames
+    late_frames = caller.live.late_frames
     caller.live.play_floor(audio.floor)
     caller.live.hear_loudspeaker(case.echo)
     if case.kind in ("A", "B"):
