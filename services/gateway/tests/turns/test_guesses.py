@@ -95,7 +95,7 @@ def test_a_recognizer_without_stable_interims_has_one_on_its_final(call: Any) ->
 
 @pytest.mark.parametrize(
     ("text", "probability", "silence_ms"),
-    [("I would like to", 0.9, 1_600), ("hello there", 0.2, 1_600), ("Hello there.", 0.2, 800)],
+    [("I would like to", 0.9, 1_600), ("hello there", 0.25, 900), ("Hello there.", 0.05, 740)],
 )
 def test_what_reads_or_sounds_unfinished_has_one_when_the_silence_is_almost_long_enough(
     call: Any, text: str, probability: float, silence_ms: float
@@ -113,6 +113,14 @@ def test_what_reads_or_sounds_unfinished_has_one_when_the_silence_is_almost_long
     assert call.of(act.StartGuess) == [act.StartGuess((1, 1), text)]
     call.wait(500)
     assert call.of(act.AdoptGuess) == [act.AdoptGuess((1, 1))]
+
+
+def test_where_little_silence_is_missing_it_waits_for_nothing(call: Any) -> None:
+    talk(call)
+    call.dip()
+    call.at(0, ev.Estimated(call.end, 0.25))
+    call.recognise("Hello there.", 60)
+    assert call.of(act.StartGuess) == [act.StartGuess((1, 1), "Hello there.")]
 
 
 def test_a_turn_has_so_many_and_no_more(call: Any) -> None:

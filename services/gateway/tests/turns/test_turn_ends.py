@@ -53,9 +53,11 @@ def test_recognition_is_asked_to_read_a_little_into_the_silence(call: Any) -> No
         (0.9, "hello there", 200),
         (0.9, "Hello there.", 200),
         (0.9, "I would like to", 1_600),
-        (0.1, "Hello there.", 800),
-        (0.1, "hello there", 1_600),
+        (0.25, "Hello there.", 500),
+        (0.25, "hello there", 900),
+        (0.0, "Hello there.", 800),
         (0.0, "hello there", 1_600),
+        (0.9, "No, I don't think so.", 200),
     ],
 )
 def test_how_it_sounds_and_reads_says_how_long_the_silence_has_to_be(

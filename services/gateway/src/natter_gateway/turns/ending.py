@@ -26,26 +26,7 @@ _NEVER_LAST: Final = frozenset(
         *_FILLERS,
     }
 )
-_LAST_IN_QUESTIONS: Final = frozenset(
-    {
-        "to",
-        "for",
-        "with",
-        "of",
-        "from",
-        "at",
-        "in",
-        "into",
-        "about",
-        "by",
-        "between",
-        "without",
-        "like",
-        "as",
-        "so",
-        "on",
-    }
-)
+_LAST_IN_QUESTIONS: Final = frozenset({"to", "for", "with", "of", "from", "at", "into", "about", "between", "as"})
 """And in "what for" or "the one I asked for": rarely, elsewhere."""
 _QUESTION: Final = frozenset(
     {"what", "where", "who", "whom", "which", "when", "why", "how", "that", "this", "it", "there"}

@@ -26,12 +26,14 @@ _PERHAPS_COVERED_SAMPLES: Final = 160 * SAMPLES_PER_MS
 
 
 def quiet_needed_ms(pausing: Pausing, words: TurnWords, settings: TurnSettings) -> float:
-    """How much quiet ends the turn: by how complete it sounds and reads."""
+    """How much quiet ends the turn: the less complete it sounds and reads, the more."""
     if words.ending is Ending.UNFINISHED:
         return settings.silence_limit_ms
     if pausing.probability >= settings.complete_probability:
         return settings.end_of_turn_silence_ms
-    return settings.unsure_silence_ms if words.ending is Ending.FINISHED else settings.silence_limit_ms
+    longest_ms = settings.unsure_silence_ms if words.ending is Ending.FINISHED else settings.silence_limit_ms
+    spared = pausing.probability / settings.complete_probability
+    return longest_ms - spared * max(0.0, longest_ms - settings.end_of_turn_silence_ms)
 
 
 def silence_met_at_ms(pausing: Pausing, words: TurnWords, settings: TurnSettings) -> float:
@@ -52,10 +54,11 @@ def guess_at_ms(
     """When the words are complete enough to prepare a reply to them; None: not yet."""
     if not pausing.opened or not words.heard:
         return None
+    ahead_ms = quiet_needed_ms(pausing, words, settings) - _GUESS_AHEAD_MS
     sounds_unfinished = 0 < pausing.probability < settings.complete_probability
-    if sounds_unfinished or words.ending is Ending.UNFINISHED:
+    if ahead_ms > _GUESS_QUIET_MS and (sounds_unfinished or words.ending is Ending.UNFINISHED):
         # Probably in vain, until the silence is almost long enough.
-        return silence_met_at_ms(pausing, words, settings) - _GUESS_AHEAD_MS if pausing.closed else None
+        return pausing.quiet_since_ms + ahead_ms if pausing.closed else None
     if pausing.closed:
         return pausing.quiet_since_ms
     if not recognizer.stable_interims:

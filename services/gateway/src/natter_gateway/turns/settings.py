@@ -12,7 +12,7 @@ class TurnSettings:
     complete_probability: float = 0.5
     """From here on it sounds complete."""
     unsure_silence_ms: float = 800.0
-    """Silence that ends a turn which reads complete but does not sound so."""
+    """Silence that ends a turn which reads complete but does not sound so at all; the more it does, the less is needed."""
     silence_limit_ms: float = 1_600.0
     """Silence that ends any turn."""
     final_grace_ms: float = 300.0

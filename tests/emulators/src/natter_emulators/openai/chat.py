@@ -17,7 +17,8 @@ from natter_emulators.script import DEFAULT_REPLIES, Messages, Part, Reply
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 
-_TOKEN: Final = re.compile(r"\s*(?:[^\W_]+|[\W_])|\s+$")
+# "'s" and the like are one token, as in OpenAI's vocabularies (https://github.com/openai/tiktoken).
+_TOKEN: Final = re.compile(r"(?<=\w)['’](?:s|t|re|ve|m|ll|d)\b|\s*(?:[^\W_]+|[\W_])|\s+$", re.IGNORECASE)
 _LONGEST_TOKEN_LETTERS: Final = 6
 _ARGUMENT_PIECE_LETTERS: Final = 8
 _CREATED: Final = 1_715_367_049
