@@ -153,7 +153,7 @@ async def test_speech_before_the_reply_was_heard_takes_the_turn_back(new_stages:
     base = Header(session="abc", term=1, epoch=1)
     for event in (SpeechEvent.SPEECH_EVENT_SPEECH, SpeechEvent.SPEECH_EVENT_PAUSE):
         stages.conductor.on_speech(
-            Speech(header=base, event=event, sample=95_000, through_sample=100_000, probability=0.9)
+            Speech(header=base, event=event, sample=91_000, through_sample=100_000, probability=0.9)
         )
     words = [Word(text="tea"), Word(text="please.")]
     stages.conductor.on_transcript(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,16 @@ VAD_PAUSE_MS = 200
 SAMPLES_PER_MS = 16
 
 
+def settings(**changes: Any) -> TurnSettings:
+    """Turns end soon: most tests are about what happens then."""
+    return TurnSettings(**{"end_of_turn_silence_ms": 200.0, "unsure_silence_ms": 800.0, **changes})
+
+
 @dataclass
 class Call:
     """A machine, a clock, and all that the machine wanted so far. The microphone's samples go with the clock."""
 
-    settings: TurnSettings = field(default_factory=TurnSettings)
+    settings: TurnSettings = field(default_factory=settings)
     now_ms: float = 10_000.0
     done: list[act.Action] = field(default_factory=list[act.Action])
 
@@ -132,4 +138,4 @@ def call() -> Call:
 
 @pytest.fixture(scope="session")
 def new_call() -> Callable[..., Call]:
-    return lambda **settings: Call(TurnSettings(**settings))  # type: ignore[arg-type]
+    return lambda **changes: Call(settings(**changes))

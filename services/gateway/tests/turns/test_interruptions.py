@@ -78,7 +78,23 @@ def test_a_word_that_may_be_a_cough_does_not_interrupt_by_itself(speaking: Any) 
     speaking.fade(150)
     request = speaking.of(act.AskFinal)[-1]
     answer = ev.Recognised("Mum.", True, request.finalize_id, through_sample=speaking.sample, trusted=False)
-    assert kinds(speaking.at(30, answer)) == ["PublishState", "ResumeVoice"]
+    assert kinds(speaking.at(30, answer)) == []
+    # Half a second of quiet, of which 230 ms are over.
+    assert speaking.wait(269) == []
+    assert kinds(speaking.wait(1)) == ["PublishState", "ResumeVoice"]
+
+
+def test_a_doubtful_word_counts_with_those_that_follow_soon(speaking: Any) -> None:
+    speaking.onset()
+    speaking.fade(150)
+    request = speaking.of(act.AskFinal)[-1]
+    speaking.at(30, ev.Recognised("Actually,", True, request.finalize_id, speaking.sample, trusted=False))
+    speaking.onset(100)
+    assert speaking.of(act.ResumeVoice) == []
+    more = ev.Recognised("I meant", False, 0, through_sample=speaking.sample, trusted=False)
+    speaking.at(300, more)
+    assert speaking.of(act.UserStarted)[-1] == act.UserStarted(2)
+    assert speaking.of(act.ResumeVoice) == []
 
 
 def test_a_sound_without_a_word_was_nothing_and_the_voice_goes_on(speaking: Any) -> None:

@@ -58,6 +58,12 @@ def test_recognition_is_asked_to_read_a_little_into_the_silence(call: Any) -> No
         (0.0, "Hello there.", 800),
         (0.0, "hello there", 1_600),
         (0.9, "No, I don't think so.", 200),
+        (0.9, "My number is 555", 800),
+        (0.9, "My number is five five five", 800),
+        (0.9, "I am 35", 200),
+        (0.9, "Well. If the weather stays like this.", 1_600),
+        (0.9, "If you like.", 200),
+        (0.9, "If it rains, we stay at home.", 200),
     ],
 )
 def test_how_it_sounds_and_reads_says_how_long_the_silence_has_to_be(

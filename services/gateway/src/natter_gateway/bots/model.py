@@ -79,9 +79,9 @@ class VadSection(Section):
 class TurnSection(Section):
     """When the caller has finished, and when what they say is more than a noise."""
 
-    end_of_turn_silence_ms: Annotated[int, Field(ge=50, le=10_000)] = 200
+    end_of_turn_silence_ms: Annotated[int, Field(ge=50, le=10_000)] = 500
     complete_probability: Annotated[float, Field(ge=0, le=1)] = 0.5
-    unsure_silence_ms: Annotated[int, Field(ge=50, le=20_000)] = 800
+    unsure_silence_ms: Annotated[int, Field(ge=50, le=20_000)] = 900
     silence_limit_ms: Annotated[int, Field(ge=50, le=20_000)] = 1600
     final_grace_ms: Annotated[int, Field(ge=0, le=10_000)] = 300
     interruption_speech_ms: Annotated[int, Field(ge=0, le=5_000)] = 600

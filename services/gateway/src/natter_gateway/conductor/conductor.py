@@ -22,6 +22,7 @@ from natter_gateway.conductor.turn_latency import Accepted
 from natter_gateway.context import Context, Entry
 from natter_gateway.echo import EchoFilter, level_dbfs
 from natter_gateway.leases.board import HeldLease
+from natter_gateway.media.opus import CODEC_DELAY_MS
 from natter_gateway.media.playout import Playout, PoppedFrame
 from natter_gateway.microphone import MicClock
 from natter_gateway.turns import actions as act
@@ -358,13 +359,13 @@ class Conductor:
         self._page.user_message(action.text)
         self.on_caller_active()
         ended = action.ended
-        speech_end_ms = None if ended is None else self._clock.time_ms(ended.sample)
-        if ended is None or speech_end_ms is None:
+        heard_ms = None if ended is None else self._clock.time_ms(ended.sample)
+        if ended is None or heard_ms is None:
             self._reply.accepted = None
             return
-        hearing = self._hearing
+        hearing, spoken_ms = self._hearing, heard_ms - CODEC_DELAY_MS
         self._reply.accepted = Accepted(
-            action.turn, speech_end_ms, ended.silence_met_at_ms, hearing.asked_at_ms, hearing.final_at_ms
+            action.turn, spoken_ms, ended.silence_met_at_ms, hearing.asked_at_ms, hearing.final_at_ms
         )
 
     def _has_room_for_guesses(self) -> bool:

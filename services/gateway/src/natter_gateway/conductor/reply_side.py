@@ -23,6 +23,7 @@ from natter_gateway.conductor.trouble import TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted, TurnLatencyMeter
 from natter_gateway.context import Context, ToolRecord
 from natter_gateway.latency import AttemptMarks, Mark
+from natter_gateway.media.opus import CODEC_DELAY_MS
 from natter_gateway.media.playout import Playout, PlayoutOverflowError, PoppedFrame, SegmentFinished
 from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
 from natter_gateway.media.segment import PlayoutGapError
@@ -224,7 +225,7 @@ class ReplySide:
         at_ms = at_s * 1000
         if frame.spans:
             if self.latency.waiting and frame.audible:
-                self.latency.audible(at_ms)
+                self.latency.audible(at_ms + CODEC_DELAY_MS)
             if isinstance(self._machine.bot, Thinking):
                 self._handle(ev.ReplyAudible(reply.key))
         for event in frame.events:

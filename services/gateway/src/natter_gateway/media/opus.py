@@ -14,6 +14,8 @@ from natter_gateway.media.libopus import OpusError, check, library
 MAX_PACKET_MS = 120
 MAX_PAYLOAD_BYTES = 1275
 """The most that one Opus frame can take (RFC 6716 section 3.2.1)."""
+CODEC_DELAY_MS = 6.5
+"""So much later than its place in the packet says sound comes out of a decoder (the encoder's look-ahead)."""
 PLC_STEP_MS = 2.5
 """Concealment is made in multiples of this."""
 

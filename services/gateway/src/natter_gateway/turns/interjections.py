@@ -9,6 +9,9 @@ from natter_gateway.turns.wording import Meaning
 QUIET_MS: Final = 250.0
 """Quiet behind a sound before it counts as over."""
 
+_DOUBTED_QUIET_MS: Final = 500.0
+"""Quiet behind a doubtful word before the reply goes on: few pauses inside a sentence are longer."""
+
 _LENGTHS: Final = {Meaning.NOTHING: 1.5, Meaning.BACKCHANNEL: 2.0, Meaning.DOUBTFUL: 1.0, Meaning.INTERRUPTS: 0.0}
 """How long it has to be, by what recognition has heard so far."""
 
@@ -32,6 +35,11 @@ def forgotten_at_ms(sound: Interjecting, settings: TurnSettings) -> float | None
 def nothing_at_ms(quiet_since_ms: float, settings: TurnSettings) -> float:
     """When a sound without a word was nothing."""
     return quiet_since_ms + QUIET_MS + settings.false_alarm_ms
+
+
+def doubted_until_ms(sound: Weighing) -> float:
+    """When a doubtful word behind which nothing came was nothing."""
+    return sound.quiet_since_ms + _DOUBTED_QUIET_MS
 
 
 def goes_on(sound: Weighing, since_ms: float) -> Interjecting:

@@ -29,11 +29,14 @@ def quiet_needed_ms(pausing: Pausing, words: TurnWords, settings: TurnSettings) 
     """How much quiet ends the turn: the less complete it sounds and reads, the more."""
     if words.ending is Ending.UNFINISHED:
         return settings.silence_limit_ms
+    shortest_ms = settings.end_of_turn_silence_ms
+    if words.ending is Ending.NUMBER:
+        shortest_ms = max(shortest_ms, settings.unsure_silence_ms)
     if pausing.probability >= settings.complete_probability:
-        return settings.end_of_turn_silence_ms
+        return shortest_ms
     longest_ms = settings.unsure_silence_ms if words.ending is Ending.FINISHED else settings.silence_limit_ms
     spared = pausing.probability / settings.complete_probability
-    return longest_ms - spared * max(0.0, longest_ms - settings.end_of_turn_silence_ms)
+    return longest_ms - spared * max(0.0, longest_ms - shortest_ms)
 
 
 def silence_met_at_ms(pausing: Pausing, words: TurnWords, settings: TurnSettings) -> float:

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
+from natter_gateway.turns import interjections
 from natter_gateway.turns.events import Modality, Sign
 from natter_gateway.turns.floor import Floor, Said
 from natter_gateway.turns.pauses import MOST_ASKED_ANEW, SAMPLES_PER_MS
 from natter_gateway.turns.states import Interjecting, Pausing, Quiet, Stirring, Weighing
-from natter_gateway.turns.wording import same_words
+from natter_gateway.turns.wording import Meaning, same_words
 
 
 class Recognition:
@@ -38,6 +39,9 @@ class Recognition:
             self._floor.interrupt(sound, closed=answered)
             if event.sign is Sign.END:
                 self._floor.end_caller_turn(now_ms)
+        elif answered and self._floor.words.meaning is Meaning.DOUBTFUL:
+            # More may follow, and then both were meant.
+            self._floor.caller = replace(sound, due_ms=interjections.doubted_until_ms(sound))
         elif answered:
             self._floor.was_nothing()
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 class TurnSettings:
     """All of it has defaults; bots set what they want otherwise."""
 
-    end_of_turn_silence_ms: float = 200.0
+    end_of_turn_silence_ms: float = 500.0
     """Silence that ends a turn which sounds complete."""
     complete_probability: float = 0.5
     """From here on it sounds complete."""
-    unsure_silence_ms: float = 800.0
-    """Silence that ends a turn which reads complete but does not sound so at all; the more it does, the less is needed."""
+    unsure_silence_ms: float = 900.0
+    """Silence that ends a turn which reads complete but does not sound so at all; the more it does, the less."""
     silence_limit_ms: float = 1_600.0
     """Silence that ends any turn."""
     final_grace_ms: float = 300.0
