@@ -140,6 +140,12 @@ def _answered(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
     )
 
 
+def _answered_over(observed: Observed, frames: Sequence[ReceivedFrame], onset_s: float, end_s: float) -> bool:
+    """Whether what was said so far was answered before its last word: what it interrupts is silent by then."""
+    decided = (at_s for at_s in observed.committed.values() if onset_s < at_s < end_s)
+    return any(first_sample(frames, after_s=at_s, before_s=end_s) is not None for at_s in decided)
+
+
 def _why_not(heard: Turn, turns: int) -> str:
     if heard.talked_over:
         return "answered before the last word"
@@ -215,6 +221,7 @@ def _interrupted(played: Played, frames: Sequence[ReceivedFrame]) -> Judgement:
         why=why,
         turns=len(turns),
         understood=" | ".join(one.text for one in turns),
+        cut_off=_answered_over(observed, frames, cut.onset_s, end_s),
         voice_to_voice_ms=None if answer_s == float("inf") or answered is None else (answer_s - end_s) * 1000,
         gateway_ms=gateway_ms,
         contributions=contributions,

@@ -78,11 +78,13 @@ def _of(judged: Sequence[Judgement], kinds: str) -> list[Judgement]:
 
 
 def _cut_off(judged: Sequence[Judgement]) -> Figure | None:
-    asked = _of(judged, "AB")
-    if not asked:
+    spoken = [one for one in _of(judged, "ABDE") if one.cut_off is not None]
+    if not spoken:
         return None
-    cut = sum(bool(one.cut_off) for one in asked)
-    return Figure("answered mid-sentence", _share(cut, len(asked)), "<= 5 %", cut <= 0.05 * len(asked))
+    cut, paused = sum(bool(one.cut_off) for one in spoken), _of(judged, "B")
+    of_paused = sum(bool(one.cut_off) for one in paused)
+    value = _share(cut, len(spoken)) + (f"; of those with pauses {of_paused} of {len(paused)}" if paused else "")
+    return Figure("answered mid-sentence", value, "<= 5 %", cut <= 0.05 * len(spoken))
 
 
 def _answer_p50(judged: Sequence[Judgement]) -> Figure | None:

@@ -115,6 +115,17 @@ def test_what_reads_or_sounds_unfinished_has_one_when_the_silence_is_almost_long
     assert call.of(act.AdoptGuess) == [act.AdoptGuess((1, 1))]
 
 
+def test_a_recognizer_whose_words_change_is_given_some_time(call: Any) -> None:
+    call.at(0, ev.RecognizerChanged(decides_turns=False, final_grace_ms=300, early_final=True))
+    talk(call)
+    call.dip()
+    call.recognise("Hello there.", 0)
+    call.wait(149 - (call.sample - call.end) / 16)
+    assert call.of(act.StartGuess) == []
+    call.wait(1)
+    assert call.of(act.StartGuess) == [act.StartGuess((1, 1), "Hello there.")]
+
+
 def test_where_little_silence_is_missing_it_waits_for_nothing(call: Any) -> None:
     talk(call)
     call.dip()

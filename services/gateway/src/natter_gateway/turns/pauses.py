@@ -18,6 +18,8 @@ LACKING_SAMPLES: Final = 700 * SAMPLES_PER_MS
 _EARLY_FINAL_QUIET_MS: Final = 80.0
 """Quiet between words is shorter than this nearly always."""
 _GUESS_QUIET_MS: Final = 100.0
+_GUESS_UNSTABLE_QUIET_MS: Final = 150.0
+"""Whose words change as more is heard is waited for, until it is known how complete the turn sounds."""
 _GUESS_AHEAD_MS: Final = 500.0
 """A reply needs about as long until its voice is there."""
 _SURELY_COVERED_SAMPLES: Final = 20 * SAMPLES_PER_MS
@@ -62,10 +64,10 @@ def guess_at_ms(
     if ahead_ms > _GUESS_QUIET_MS and (sounds_unfinished or words.ending is Ending.UNFINISHED):
         # Probably in vain, until the silence is almost long enough.
         return pausing.quiet_since_ms + ahead_ms if pausing.closed else None
+    if not recognizer.stable_interims:
+        return pausing.quiet_since_ms + _GUESS_UNSTABLE_QUIET_MS if pausing.closed else None
     if pausing.closed:
         return pausing.quiet_since_ms
-    if not recognizer.stable_interims:
-        return None
     if words.reach(pausing.sample - _SURELY_COVERED_SAMPLES):
         return pausing.quiet_since_ms
     if words.reach(pausing.sample - _PERHAPS_COVERED_SAMPLES):
