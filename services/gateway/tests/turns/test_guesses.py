@@ -118,7 +118,7 @@ def test_what_reads_or_sounds_unfinished_has_one_when_the_silence_is_almost_long
 def test_a_recognizer_whose_words_change_is_given_some_time(call: Any) -> None:
     talk(call, ev.RecognizerChanged(decides_turns=False, final_grace_ms=300, early_final=True))
     call.dip()
-    call.wait(30)
+    call.wait(60)
     call.recognise("Hello there.", 0)
     call.wait(149 - (call.sample - call.end) / 16)
     assert call.of(act.StartGuess) == []
