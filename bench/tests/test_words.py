@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natter_bench.words import normalise, number_words, word_error_rate
+from natter_bench.words import letter_error_rate, normalise, number_words, word_error_rate
 
 
 def test_one_form():
@@ -29,3 +29,9 @@ def test_error_rate():
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=8), st.lists(st.sampled_from("abcd"), max_size=8))
 def test_as_others_count(wanted, got):
     assert word_error_rate(" ".join(wanted), " ".join(got)) == pytest.approx(jiwer.wer(" ".join(wanted), " ".join(got)))
+
+
+def test_letters_are_counted_where_words_would_be_too_coarse() -> None:
+    assert letter_error_rate("Aw, shucks!", "Ah, shucks.") == 1 / 8
+    assert letter_error_rate("", "") == 0.0
+    assert letter_error_rate("", "so") == 1.0

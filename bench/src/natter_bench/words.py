@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 _ONES: Final = [
@@ -62,7 +63,15 @@ def word_error_rate(reference: str, heard: str) -> float:
 
     An empty reference gives 0 when nothing was heard either, else 1.
     """
-    wanted, got = normalise(reference), normalise(heard)
+    return _error_rate(normalise(reference), normalise(heard))
+
+
+def letter_error_rate(reference: str, heard: str) -> float:
+    """The same in letters: for a few words, of which one that is nearly right would count as much as half of them."""
+    return _error_rate("".join(normalise(reference)), "".join(normalise(heard)))
+
+
+def _error_rate(wanted: Sequence[str], got: Sequence[str]) -> float:
     if not wanted:
         return 0.0 if not got else 1.0
     row = list(range(len(got) + 1))

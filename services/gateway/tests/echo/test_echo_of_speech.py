@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from natter_gateway.echo import level_dbfs
+from natter_gateway.echo import EchoFilter, level_dbfs
 from natter_proto import SpeechEvent
 
 REPLIES = (
@@ -14,6 +14,7 @@ REPLIES = (
     "A week has seven days, and most people work on five of them, if they are lucky.",
 )
 FRAME_MS = 20
+MIC_FRAME = 320
 
 
 @pytest.mark.parametrize("delay_ms", [60, 180, 340])
@@ -175,3 +176,40 @@ def test_nothing_is_measured_while_the_bot_is_silent(new_room: Any) -> None:
     room.play(REPLIES[2])
     assert room.echo.listening(room.now_ms - 500)
     assert not room.echo.listening(room.now_ms + 500)
+
+
+def test_who_answers_a_short_reply_in_as_many_words_is_no_echo() -> None:
+    reply = [
+        -31,
+        -28,
+        -24,
+        -21,
+        -19,
+        -18,
+        -18,
+        -18,
+        -20,
+        -23,
+        -26,
+        -29,
+        -31,
+        -29,
+        -26,
+        -23,
+        -20,
+        -18,
+        -18,
+        -18,
+        -19,
+        -25,
+    ]
+    caller = [-63, -41, -43, -40, -21, -20, -19, -20, -21, -20, -20, -20, -25, -46, -53, -36, -39, -36, -31, -31, -23]
+    caller += [-21, -22, -23, -23, -24, -21, -22, -24, -30]
+    echo = EchoFilter()
+    for frame in range(75):
+        at_ms = 1_000.0 + frame * FRAME_MS
+        if frame < len(reply):
+            echo.played(reply[frame], at_ms)
+        spoken = 0 <= frame - 38 < len(caller)
+        echo.heard(caller[frame - 38] if spoken else -90.0, (frame + 1) * MIC_FRAME, at_ms)
+    assert echo.path is None

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from natter_bench.speech import say
-from natter_bench.words import word_error_rate
+from natter_bench.words import letter_error_rate
 from natter_stt.local.engine import Engine, Job
 from natter_stt.local.segmenter import JobKind
 
@@ -33,13 +33,13 @@ def recognise(*recordings: Pcm) -> list[str]:
 
 
 def misheard(said: str, recording: Pcm) -> tuple[float, str]:
-    """How much of the built-in voice's words was not understood over a call (0 is none), and what was understood.
+    """How many of the built-in voice's letters were not understood over a call (0: none), and what was understood.
 
     The recognizer is held to what it makes of the same words straight from the voice, where that is better: of "Aw,
     shucks!" it makes "Ah, cheques.", however well it is carried.
     """
     straight, understood = recognise(say(said).at(RATE_HZ).pcm, recording)
-    return min(word_error_rate(said, understood), word_error_rate(straight, understood)), understood
+    return min(letter_error_rate(said, understood), letter_error_rate(straight, understood)), understood
 
 
 def pieces(pcm: Pcm) -> list[Pcm]:

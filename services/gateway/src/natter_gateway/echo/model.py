@@ -44,6 +44,8 @@ class _Demands:
 
 
 _SURE: Final = _Demands(50, 25, correlation=0.8, spread_db=5.0, worst_spread_db=11.0, gain_db=6.0)
+_FAR: Final = _Demands(100, 75, correlation=0.85, spread_db=5.0, worst_spread_db=11.0, gain_db=6.0)
+"""At any delay some caller fits: one who answers a short reply in as many words has its beginning and its end."""
 _SOON_SURE: Final = _Demands(40, 15, correlation=0.93, spread_db=2.5, worst_spread_db=4.5, gain_db=-6.0)
 SUSPECTED_GAIN_DB: Final = -10.0
 """What is louder is believed to be an echo only when more of it was heard."""
@@ -86,7 +88,8 @@ class EchoHistory:
 
     def path(self, likely: tuple[int, int]) -> EchoPath | None:
         """The echo's path if the past shows one beyond doubt; sooner where its delay is a `likely` one."""
-        return self._path(_SURE, (0, LAGS)) or self._path(_SOON_SURE, likely)
+        near = (0, likely[1])
+        return self._path(_SURE, near) or self._path(_SOON_SURE, likely) or self._path(_FAR, (0, LAGS))
 
     def suspected_path(self, lags: tuple[int, int]) -> EchoPath | None:
         """What may be the path, from a fraction of a second; `lags`: delays from the first to before the second.
