@@ -120,7 +120,7 @@ def test_a_recognizer_whose_words_change_is_given_some_time(call: Any) -> None:
     call.dip()
     call.wait(60)
     call.recognise("Hello there.", 0)
-    call.wait(149 - (call.sample - call.end) / 16)
+    call.wait(199 - (call.sample - call.end) / 16)
     assert call.of(act.StartGuess) == []
     call.wait(1)
     assert call.of(act.StartGuess) == [act.StartGuess((1, 1), "Hello there.")]

@@ -18,7 +18,7 @@ LACKING_SAMPLES: Final = 700 * SAMPLES_PER_MS
 _EARLY_FINAL_QUIET_MS: Final = 80.0
 """Quiet between words is shorter than this nearly always."""
 _GUESS_QUIET_MS: Final = 100.0
-_GUESS_UNSTABLE_QUIET_MS: Final = 150.0
+_GUESS_UNSTABLE_QUIET_MS: Final = 200.0
 """Whose words change as more is heard is waited for, until it is known how complete the turn sounds."""
 _GUESS_AHEAD_MS: Final = 500.0
 """A reply needs about as long until its voice is there."""
