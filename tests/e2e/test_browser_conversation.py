@@ -24,7 +24,7 @@ GREETING: Final = "Hi, I'm Robin. It's good to hear you. What's on your mind tod
 BEFORE_QUESTION_S: Final = 7.5
 """Leaves room for the greeting, which takes 4 s."""
 MOST_WRONG_OF_CALLER: Final = 0.15
-MOST_WRONG_OF_BOT: Final = 0.25
+MOST_WRONG_OF_BOT: Final = 0.15
 _WATCH_STATUS: Final = """() => {
     const status = document.querySelector('[data-testid=status]');
     window.statuses = [status.textContent];

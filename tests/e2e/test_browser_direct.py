@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(200)
 
 QUESTION: Final = "What should I do on a rainy day?"
 MOST_WRONG_OF_CALLER: Final = 0.15
-MOST_WRONG_OF_BOT: Final = 0.25
+MOST_WRONG_OF_BOT: Final = 0.15
 
 
 def test_a_conversation_straight_through_the_offer(direct_page_url: str, tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def row(name: str, all_judged: list[Judgement], speculation: Speculation | None 
 def test_one_cut_off_in_twenty_is_the_most() -> None:
     good = judged("A", 19, cut_off=False)
     assert row("answered mid-sentence", [*good, *judged("A", 1, cut_off=True)]) == ("5% (1 of 20)", True)
-    paused = [*judged("B", 1, cut_off=True), *judged("B", 1, cut_off=False)]
-    assert row("answered mid-sentence", [*good, *paused]) == ("5% (1 of 21); of those with pauses 1 of 2", True)
+    into = [*judged("D", 1, cut_off=True), *judged("D", 1, cut_off=False)]
+    assert row("answered mid-sentence", [*good, *into]) == ("0% (0 of 19); of interruptions 1 of 2", True)
     assert row("answered mid-sentence", [*good[:18], *judged("A", 2, cut_off=True)])[1] is False
 
 

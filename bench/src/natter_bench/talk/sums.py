@@ -78,13 +78,14 @@ def _of(judged: Sequence[Judgement], kinds: str) -> list[Judgement]:
 
 
 def _cut_off(judged: Sequence[Judgement]) -> Figure | None:
-    spoken = [one for one in _of(judged, "ABDE") if one.cut_off is not None]
-    if not spoken:
+    asked = _of(judged, "AB")
+    if not asked:
         return None
-    cut, paused = sum(bool(one.cut_off) for one in spoken), _of(judged, "B")
-    of_paused = sum(bool(one.cut_off) for one in paused)
-    value = _share(cut, len(spoken)) + (f"; of those with pauses {of_paused} of {len(paused)}" if paused else "")
-    return Figure("answered mid-sentence", value, "<= 5 %", cut <= 0.05 * len(spoken))
+    cut = sum(bool(one.cut_off) for one in asked)
+    into = [one for one in _of(judged, "DE") if one.cut_off is not None]
+    of_into = sum(bool(one.cut_off) for one in into)
+    value = _share(cut, len(asked)) + (f"; of interruptions {of_into} of {len(into)}" if into else "")
+    return Figure("answered mid-sentence", value, "<= 5 %", cut <= 0.05 * len(asked))
 
 
 def _answer_p50(judged: Sequence[Judgement]) -> Figure | None:
