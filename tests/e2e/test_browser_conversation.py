@@ -175,17 +175,16 @@ def test_the_page_shows_both_sides(visit: Visit) -> None:
         ("user", TYPED),
         ("bot", typed),
     ]
-    assert visit.first.statuses == [
-        *("idle", "connecting", "listening", "speaking", "listening"),
-        *("thinking", "speaking", "listening"),
-        *("thinking", "speaking", "listening"),
-    ]
+    statuses = visit.first.statuses
+    assert statuses[:5] == ["idle", "connecting", "listening", "speaking", "listening"]
+    assert _without_thinking(statuses[5:-3]) == ["speaking", "listening"]
+    assert statuses[-3:] == ["thinking", "speaking", "listening"]
 
 
 def test_the_second_conversation_starts_afresh(visit: Visit) -> None:
     (answer,) = answers(visit.second.messages)
     assert list(visit.second.shown) == [("user", user_text(visit.second.messages)), ("bot", answer)]
-    assert visit.second.statuses == ["connecting", "listening", "thinking", "speaking", "listening"]
+    assert _without_thinking(visit.second.statuses) == ["connecting", "listening", "speaking", "listening"]
 
 
 def test_a_typed_message_is_a_turn_at_once(visit: Visit) -> None:
@@ -202,6 +201,11 @@ def test_the_page_has_nothing_to_complain_about(visit: Visit, page_url: str) -> 
     origin = page_url.partition("/?")[0]
     elsewhere = {each for each in visit.addresses if not each.startswith((origin, "data:", "blob:"))}
     assert not elsewhere, "the page loads from third parties"
+
+
+def _without_thinking(statuses: Sequence[str]) -> list[str]:
+    """A reply that was prepared while the caller spoke may sound before the page has shown that it thinks."""
+    return [status for status in statuses if status != "thinking"]
 
 
 def answers(messages: Sequence[Message]) -> Sequence[str]:

@@ -94,7 +94,9 @@ async def _summed_up(folder: Path) -> None:
                     break
             assert _summaries(emulators)
             await ask(caller, "and now?", aloud=False)
-            last = [request.json() for request in emulators.openai.requests if "chat" in request.path][-1]
+            # The next turns may be summed up meanwhile.
+            summaries = _summaries(emulators)
+            last = [chat for chat in _chats(emulators) if chat not in summaries][-1]
             system_messages = [message["content"] for message in last["messages"] if message["role"] == "system"]
             assert any("they talk about the moon" in content for content in system_messages), json.dumps(last)
             # What was summed up is not there in full too.
@@ -102,8 +104,11 @@ async def _summed_up(folder: Path) -> None:
 
 
 def _summaries(emulators: Emulators) -> list[Any]:
-    chats = [request.json() for request in emulators.openai.requests if "chat" in request.path]
-    return [chat for chat in chats if "Sum up" in str(chat["messages"][0]["content"])]
+    return [chat for chat in _chats(emulators) if "Sum up" in str(chat["messages"][0]["content"])]
+
+
+def _chats(emulators: Emulators) -> list[Any]:
+    return [request.json() for request in emulators.openai.requests if "chat" in request.path]
 
 
 def _answer(messages: Messages) -> Reply:

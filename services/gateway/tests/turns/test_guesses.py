@@ -93,6 +93,23 @@ def test_a_recognizer_without_stable_interims_has_one_on_its_final(call: Any) ->
     assert call.of(act.AdoptGuess) == [act.AdoptGuess((1, 1))]
 
 
+def test_words_that_recognition_is_not_sure_of_are_given_time(call: Any) -> None:
+    talk(call)
+    call.dip()
+    call.at(30, ev.Recognised("hello there", False, 0, through_sample=call.sample, trusted=False))
+    call.wait(200 - 32 - 30 - 1)
+    assert call.of(act.StartGuess) == []
+    call.wait(1)
+    assert call.of(act.StartGuess) == [act.StartGuess((1, 1), "hello there")]
+    call.at(0, ev.Paused(call.end, call.sample, 0.9))
+    asked = call.of(act.AskFinal)[-1].finalize_id
+    call.at(0, ev.Recognised("hello there", True, asked, through_sample=call.sample, trusted=False))
+    call.wait(99)
+    assert call.of(act.AdoptGuess) == []
+    call.wait(1)
+    assert call.of(act.AdoptGuess) == [act.AdoptGuess((1, 1))]
+
+
 @pytest.mark.parametrize(
     ("text", "probability", "silence_ms"),
     [("I would like to", 0.9, 1_600), ("hello there", 0.25, 900), ("Hello there.", 0.05, 740)],
@@ -137,7 +154,7 @@ def test_where_little_silence_is_missing_it_waits_for_nothing(call: Any) -> None
 def test_a_turn_has_so_many_and_no_more(call: Any) -> None:
     talk(call)
     text = ""
-    for word in ("one", "two", "three", "four", "five"):
+    for word in ("apples", "pears", "plums", "nuts", "figs"):
         text = f"{text} {word}".strip()
         call.dip(300)
         call.interim(text, 30)

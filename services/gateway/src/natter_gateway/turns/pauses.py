@@ -18,8 +18,10 @@ LACKING_SAMPLES: Final = 700 * SAMPLES_PER_MS
 _EARLY_FINAL_QUIET_MS: Final = 80.0
 """Quiet between words is shorter than this nearly always."""
 _GUESS_QUIET_MS: Final = 100.0
-_GUESS_UNSTABLE_QUIET_MS: Final = 200.0
-"""Whose words change as more is heard is waited for, until it is known how complete the turn sounds."""
+_GUESS_CHANGING_QUIET_MS: Final = 200.0
+"""Words that change as more is heard are waited for, until it is known how complete the turn sounds."""
+_CHANGING_WORDS_MS: Final = 100.0
+"""So much longer has the pause to be: they read complete too often, and the reply to them began later."""
 _GUESS_AHEAD_MS: Final = 500.0
 """A reply needs about as long until its voice is there."""
 _SURELY_COVERED_SAMPLES: Final = 20 * SAMPLES_PER_MS
@@ -31,7 +33,7 @@ def quiet_needed_ms(pausing: Pausing, words: TurnWords, settings: TurnSettings) 
     """How much quiet ends the turn: the less complete it sounds and reads, the more."""
     if words.ending is Ending.UNFINISHED:
         return settings.silence_limit_ms
-    shortest_ms = settings.end_of_turn_silence_ms
+    shortest_ms = settings.end_of_turn_silence_ms + (0.0 if words.trusted else _CHANGING_WORDS_MS)
     if words.ending is Ending.NUMBER:
         shortest_ms = max(shortest_ms, settings.unsure_silence_ms)
     if pausing.probability >= settings.complete_probability:
@@ -59,17 +61,17 @@ def guess_at_ms(
     """When the words are complete enough to prepare a reply to them; None: not yet."""
     if not pausing.opened or not words.heard:
         return None
+    changing = not (recognizer.stable_interims and words.trusted)
     ahead_ms = quiet_needed_ms(pausing, words, settings) - _GUESS_AHEAD_MS
     sounds_unfinished = 0 < pausing.probability < settings.complete_probability
-    if ahead_ms > _GUESS_QUIET_MS and (sounds_unfinished or words.ending is Ending.UNFINISHED):
+    reads_unfinished = words.ending in (Ending.UNFINISHED, Ending.NUMBER)
+    if ahead_ms > (_GUESS_CHANGING_QUIET_MS if changing else _GUESS_QUIET_MS) and (
+        sounds_unfinished or reads_unfinished
+    ):
         # Probably in vain, until the silence is almost long enough.
         return pausing.quiet_since_ms + ahead_ms if pausing.closed else None
-    if not recognizer.stable_interims:
-        return pausing.quiet_since_ms + _GUESS_UNSTABLE_QUIET_MS if pausing.closed else None
-    if pausing.closed:
-        return pausing.quiet_since_ms
-    if words.reach(pausing.sample - _SURELY_COVERED_SAMPLES):
-        return pausing.quiet_since_ms
-    if words.reach(pausing.sample - _PERHAPS_COVERED_SAMPLES):
+    if pausing.closed or (recognizer.stable_interims and words.reach(pausing.sample - _SURELY_COVERED_SAMPLES)):
+        return pausing.quiet_since_ms + (_GUESS_CHANGING_QUIET_MS if changing else 0.0)
+    if not changing and words.reach(pausing.sample - _PERHAPS_COVERED_SAMPLES):
         return pausing.quiet_since_ms + _GUESS_QUIET_MS
     return None

@@ -18,9 +18,10 @@ class TurnWords:
         self.interim = ""
         self.typed_ahead: list[str] = []
         """Typed text that waited for a turn: it comes first."""
+        self.trusted = True
+        """Recognition is sure of each; else they may change as more is heard."""
         self._language = language
         self._through_sample = 0
-        self._trusted = True
         self._ending = ("", Ending.OPEN)
         self._owed = _NOTHING_OWED
 
@@ -40,7 +41,7 @@ class TurnWords:
     @property
     def meaning(self) -> Meaning:
         """What they mean over a reply."""
-        return meaning_of([*self.finals, self.interim], trusted=self._trusted)
+        return meaning_of([*self.finals, self.interim], trusted=self.trusted)
 
     @property
     def text(self) -> str:
@@ -55,7 +56,7 @@ class TurnWords:
     def take_in(self, event: Recognised) -> None:
         """A transcript came: an interim stands for everything since the last final."""
         self._through_sample = max(self._through_sample, event.through_sample)
-        self._trusted = event.trusted
+        self.trusted = event.trusted
         if not event.final:
             self.interim = event.text
             return
