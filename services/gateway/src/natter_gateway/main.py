@@ -9,7 +9,6 @@ from natter_common.service import Service, run_service
 from natter_gateway.app import make_app
 from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import BotError, Bots, load_bots
-from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
 from natter_gateway.media.compat import limit_sctp_chunks
@@ -70,12 +69,8 @@ def _assemble(service: Service, settings: GatewaySettings, tasks: asyncio.TaskGr
     """Put a gateway's parts together and start those that run by themselves."""
     outbox = Outbox(service.link, service.metrics)
     broker = LeaseBroker(service.link, service.subjects, service.process_id, service.log)
-
-    def on_lost(lease: HeldLease) -> None:
-        sessions.on_lease_lost(lease)
-
     keeper = LeaseKeeper(
-        service.link, service.subjects, broker, service.process_id, service.metrics, service.log, on_lost
+        service.link, service.subjects, broker, service.process_id, service.metrics, service.log, lambda: sessions
     )
 
     async def guarded(work: Coroutine[None, None, None], name: str) -> None:

@@ -212,14 +212,17 @@ class Reply:
             segment.words.append(word.later(segment.base_samples))
             segment.word_ends.append(position)
 
-    def add_voice(self, number: int, first_sample: int, samples: int) -> int:
-        """Voice of a segment has come, numbered by who speaks now; returns its first sample in the segment."""
+    def place(self, number: int, sample: int) -> int:
+        """Where a sample, as who speaks now numbers it, lies in its segment."""
         segment = self._segments.get(number)
-        if segment is None:
-            return first_sample
-        first_sample += segment.base_samples
-        segment.received_samples = max(segment.received_samples, first_sample + samples)
-        return first_sample
+        return sample if segment is None else segment.base_samples + sample
+
+    def add_voice(self, number: int, first_sample: int, samples: int) -> None:
+        """Voice of a segment has come, numbered by who speaks now."""
+        segment = self._segments.get(number)
+        if segment is not None:
+            end = segment.base_samples + first_sample + samples
+            segment.received_samples = max(segment.received_samples, end)
 
     def set_total(self, number: int, total_samples: int) -> int:
         """All voice of a segment has come, as who speaks now numbers it; returns how many samples it has in all."""

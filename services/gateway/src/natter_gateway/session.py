@@ -38,10 +38,12 @@ from natter_gateway.settings import GatewaySettings
 from natter_gateway.turns.events import Modality
 from natter_proto import (
     MAX_REPLAY_BYTES,
+    MIC_RATE_HZ,
     Ask,
     AskMic,
     AskMicAnswer,
     Fault,
+    Held,
     RealmSubjects,
     Reply,
     Report,
@@ -55,7 +57,9 @@ from natter_proto import (
 
 _TERM: Final = 1
 _MAX_UNSENT: Final = 256
-_REPLAY_LIMIT_SAMPLES: Final = 9 * 16_000
+_REPLAY_LIMIT_SAMPLES: Final = 9 * MIC_RATE_HZ
+_UNDER_WAY_S: Final = 0.3
+"""A sound that began so long before may not have been told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ class Session:
         self._page = Page(self._send)
         frames = FrameWriter(session_id, _TERM, self._subjects, parts.outbox, parts.gateway, trace)
         self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log)
-        self._leases = SessionLeases(
+        self.leases: Final = SessionLeases(
             session_id,
             _TERM,
             parts.subjects.realm,
@@ -119,7 +123,9 @@ class Session:
         self._attendant = Attendant(bot, say=self.conductor.say, close=self._close_by_itself)
         self.conductor.on_settled = lambda idle: self._attendant.settled(idle=idle)
         self.conductor.on_caller_active = self._attendant.caller_active
-        self.conductor.on_trouble = self._leases.on_trouble
+        self.conductor.on_trouble = self.leases.on_trouble
+        self.conductor.on_stuck = self.leases.on_stuck
+        self.conductor.on_missing = self.leases.on_missing
         self.conductor.on_idle = self._on_idle
         self.conductor.tools.orders = worker
         self._worker = worker
@@ -130,7 +136,7 @@ class Session:
         self.over()
 
     def _on_idle(self) -> None:
-        self._leases.on_idle()
+        self.leases.on_idle()
         self._worker.sum_up()
 
     @property
@@ -151,7 +157,7 @@ class Session:
             self._subscriptions.append(await link.subscribe(self._subjects.voice, self._on_voice))
             self._subscriptions.append(await link.subscribe(self._subjects.asks, self._on_ask))
             await link.barrier()
-            await self._leases.take_all()
+            await self.leases.take_all()
         except BaseException:
             await self._give_back()
             raise
@@ -166,7 +172,7 @@ class Session:
             self._page.error(words, fatal=True)
         self._attendant.end()
         self.conductor.end()
-        await self._leases.close()
+        await self.leases.close()
         await self._give_back()
         if self._peer is not None:
             await self._peer.close()
@@ -183,23 +189,23 @@ class Session:
         )
 
     async def _give_back(self) -> None:
-        await self._leases.give_back_all()
+        await self.leases.give_back_all()
         subscriptions, self._subscriptions = self._subscriptions, []
         for subscription in subscriptions:
             await self._parts.link.unsubscribe(subscription)
 
     # --- Leases
 
-    def on_lease_lost(self, lost: HeldLease) -> None:
-        """A worker is gone or forgot the session."""
-        self._leases.on_lost(lost)
+    def on_progress(self, lease: HeldLease, held: Held) -> None:
+        """How far a worker is."""
+        self.conductor.on_progress(lease, held, self._mic.next_sample)
 
-    def _replay_from(self) -> int:
+    def _replay_from(self, since_s: float) -> int:
         """Where a new worker begins to read: the caller's turn, if one is open, as far as it may be asked for."""
-        replay_from = self.conductor.replay_from_sample
-        if replay_from is None:
-            return self._mic.next_sample
-        return max(replay_from, self._mic.next_sample - _REPLAY_LIMIT_SAMPLES)
+        next_sample = self._mic.next_sample
+        unheard_s = asyncio.get_running_loop().time() - since_s + _UNDER_WAY_S
+        replay_from = self.conductor.replay_from_sample(next_sample - int(unheard_s * MIC_RATE_HZ))
+        return max(replay_from, next_sample - _REPLAY_LIMIT_SAMPLES, 0)
 
     def _stage_gone(self, words: str) -> None:
         self._page.error(words, fatal=True)

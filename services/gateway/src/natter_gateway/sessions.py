@@ -11,7 +11,7 @@ from natter_gateway.bots.model import Bot
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.session_leases import STAGES
 from natter_gateway.session import GatewayParts, Session
-from natter_proto import BadTokenError, Stage, new_id, token
+from natter_proto import BadTokenError, Held, Stage, new_id, token
 
 _SECRET_BYTES: Final = 16
 _RESERVATION_S: Final = 60.0
@@ -95,10 +95,27 @@ class Sessions:
             if await self._parts.broker.has_room(stage, providers) is None:
                 raise NotServingError(no_capacity(stage, self._parts.broker.problem(stage, providers)))
 
-    def on_lease_lost(self, lease: HeldLease) -> None:
-        session = self._open.get(lease.session)
-        if session is not None:
-            session.on_lease_lost(lease)
+    # --- What the keeper of the leases says
+
+    def on_lease_lost(self, lease: HeldLease, since_s: float) -> None:
+        """A worker is gone or forgot the session."""
+        if (session := self._open.get(lease.session)) is not None:
+            session.leases.on_lost(lease, since_s)
+
+    def on_frames_lost(self, lease: HeldLease, since_s: float) -> None:
+        """Frames to or from a worker may be missing."""
+        if (session := self._open.get(lease.session)) is not None:
+            session.leases.on_frames_lost(lease, since_s)
+
+    def on_worker_leaves(self, lease: HeldLease) -> None:
+        """A worker drains."""
+        if (session := self._open.get(lease.session)) is not None:
+            session.leases.on_worker_leaves(lease)
+
+    def on_progress(self, lease: HeldLease, held: Held) -> None:
+        """How far a worker is."""
+        if (session := self._open.get(lease.session)) is not None:
+            session.on_progress(lease, held)
 
     async def run(self) -> None:
         """Sweep until cancelled."""

@@ -4,6 +4,7 @@ Everything here runs in plain functions on the event loop and never waits; frame
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,8 @@ from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
+from natter_gateway.conductor.sequence import FrameSequence
+from natter_gateway.conductor.stage_progress import HearingProgress
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
@@ -31,9 +34,10 @@ from natter_gateway.turns.events import Modality
 from natter_gateway.turns.machine import TurnMachine
 from natter_gateway.turns.settings import TurnSettings
 from natter_gateway.turns.states import Pausing, Quiet, Silent
-from natter_proto import Fault, Reply, Speech, Stage, Tool, Transcript, Voice, stage_name
+from natter_proto import Fault, Held, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
 from natter_proto import Header as FrameHeader
 
+_VOICE: Final = "voice"
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
 """Over it, workers have no time for replies that may be in vain."""
 
@@ -72,6 +76,10 @@ class Conductor:
         """The stages' current leases: frames of older epochs are dropped."""
         self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
         """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
+        self.on_stuck: Callable[[Stage], None] = lambda _stage: None
+        """Told of a stage whose worker does not go on."""
+        self.on_missing: Callable[[Stage], None] = lambda _stage: None
+        """Told of a stage of whose frames some did not come."""
         self.on_idle: Callable[[], None] = lambda: None
         """Told when a reply is over and nothing goes on."""
         self.on_settled: Callable[[bool], None] = lambda _idle: None
@@ -99,7 +107,10 @@ class Conductor:
             handle=self.handle,
             publish_state=self.publish_state,
             prompt=self._prompt,
+            stuck=self._on_stuck,
         )
+        self._sequences = defaultdict[Stage, FrameSequence](FrameSequence)
+        self._hearing_progress = HearingProgress()
         self._echo = EchoFilter(
             min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
         )
@@ -130,10 +141,20 @@ class Conductor:
         quiet = isinstance(machine.caller, Quiet) and isinstance(machine.bot, Silent)
         return quiet and machine.guess is None and not self.tools.busy
 
-    @property
-    def replay_from_sample(self) -> int | None:
-        """Where a new vad or stt worker has to begin to read; None: with what comes now."""
-        return self._hearing.replay_from_sample
+    def replay_from_sample(self, unheard_from_sample: int) -> int:
+        """Where a new vad or stt worker has to begin to read, if the last one heard nothing from a sample on."""
+        begin = self._hearing.replay_from_sample
+        return max(self._hearing.settled_through_sample, unheard_from_sample) if begin is None else begin
+
+    def on_progress(self, lease: HeldLease, held: Held, mic_sample: int) -> None:
+        """How far a worker is, while the microphone is at a sample."""
+        current = self.leases.get(lease.stage) == lease
+        if current and self._hearing_progress.stalls(lease.stage, lease.epoch, held.sample, mic_sample):
+            self.on_stuck(lease.stage)
+
+    def works(self, stage: Stage) -> bool:
+        """Whether a stage has something to do now: what it was told or has told may be missing then."""
+        return stage in (Stage.STAGE_VAD, Stage.STAGE_STT) or self._reply.is_made_by(stage)
 
     # --- The caller and the page
 
@@ -165,7 +186,7 @@ class Conductor:
     # --- Frames of the stages
 
     def on_speech(self, frame: Speech) -> None:
-        if not self._stale(Stage.STAGE_VAD, frame.header):
+        if self._counts(Stage.STAGE_VAD, frame.header, Report.SPEECH):
             self._on_speech_of_caller(self._echo.speech(frame, self._now_ms()))
 
     def hears_echo(self, at_ms: float) -> bool:
@@ -194,7 +215,7 @@ class Conductor:
         self.handle(event)
 
     def on_transcript(self, frame: Transcript) -> None:
-        if self._stale(Stage.STAGE_STT, frame.header):
+        if not self._counts(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT):
             return
         if self._echo.own_words(frame.through_sample):
             # It answers what was asked of recognition, but nobody said it.
@@ -202,21 +223,22 @@ class Conductor:
         self.handle(self._hearing.on_transcript(frame, self._now_ms()))
 
     def on_reply(self, frame: Reply) -> None:
-        if frame.header.producer != self._frames.producer and not self._stale(Stage.STAGE_LLM, frame.header):
+        own = frame.header.producer == self._frames.producer
+        if not own and self._counts(Stage.STAGE_LLM, frame.header, Report.REPLY):
             self._reply.on_reply(frame)
 
     def on_voice(self, frame: Voice) -> None:
-        if not self._stale(Stage.STAGE_TTS, frame.header):
+        if self._counts(Stage.STAGE_TTS, frame.header, _VOICE):
             self._reply.on_voice(frame)
 
     def on_tool(self, frame: Tool) -> None:
         """What became of a tool that a worker ran."""
-        if not self._stale(Stage.STAGE_LLM, frame.header):
+        if self._counts(Stage.STAGE_LLM, frame.header, Report.TOOL):
             self.tools.on_result(frame.result)
             self._arm()
 
     def on_fault(self, frame: Fault) -> None:
-        if self._stale(frame.stage, frame.header):
+        if not self._counts(frame.stage, frame.header, Report.FAULT):
             return
         key = (frame.header.turn, frame.header.attempt)
         self._log.warning(
@@ -245,10 +267,18 @@ class Conductor:
             self.handle(ev.ReplyFailed(living, trouble.words))
         self.on_trouble(trouble)
 
+    def _on_stuck(self, stage: Stage) -> None:
+        self.on_stuck(stage)
+
     def stage_lost(self, stage: Stage) -> None:
         """A stage has no worker (any more): another will go on where it was. What the old one still says is dropped."""
         self.leases.pop(stage, None)
         self._reply.stage_lost(stage)
+
+    def frames_lost(self, stage: Stage) -> None:
+        """Frames of a stage that has nothing to do now may be missing: only what was prepared is given up."""
+        self._reply.stage_idled(stage)
+        self.publish_state()
 
     def stage_hopeless(self, stage: Stage, words: str) -> None:
         """Nobody can serve a stage until somebody does something about it: the caller is told, once."""
@@ -376,14 +406,18 @@ class Conductor:
         llm = self.leases.get(Stage.STAGE_LLM)
         return self._bot.prompt_for(llm.provider if llm is not None else "")
 
-    def _stale(self, stage: Stage, header: FrameHeader) -> bool:
+    def _counts(self, stage: Stage, header: FrameHeader, kind: str) -> bool:
+        """Whether a frame is of the lease that serves, and none before it is missing."""
         lease = self.leases.get(stage)
         if lease is not None and header.epoch == lease.epoch and header.term == lease.term:
-            return False
+            if self._sequences[stage].lacks(kind, header):
+                self.on_missing(stage)
+            # Who goes on where it was has another epoch: then this frame will come again.
+            return self.leases.get(stage) == lease
         # A frame of another version may name a stage that this one does not know.
         known = stage in Stage.values() and stage != Stage.STAGE_UNSPECIFIED
         self._metrics.drop(stage_name(stage) if known else "frame", "old_epoch")
-        return True
+        return False
 
     # --- Time
 

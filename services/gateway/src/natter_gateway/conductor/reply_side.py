@@ -18,9 +18,11 @@ from natter_gateway.conductor.guess_box import GRANTED
 from natter_gateway.conductor.guessing import Guessing
 from natter_gateway.conductor.holding import Holding
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.stage_progress import ReplyProgress
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted, TurnLatencyMeter
+from natter_gateway.conductor.voice_intake import VoiceIntake
 from natter_gateway.context import Context, ToolRecord
 from natter_gateway.latency import AttemptMarks, Mark
 from natter_gateway.media.opus import CODEC_DELAY_MS
@@ -28,16 +30,18 @@ from natter_gateway.media.playout import Playout, PlayoutOverflowError, PoppedFr
 from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
 from natter_gateway.media.segment import PlayoutGapError
 from natter_gateway.reply import Reply as HeardReply
-from natter_gateway.reply import ReplyHeard, ReplyNotice, SpokenWord
+from natter_gateway.reply import ReplyHeard, ReplyNotice
 from natter_gateway.tools.round import Call
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
 from natter_gateway.turns.machine import TurnMachine
 from natter_gateway.turns.states import Thinking
-from natter_proto import EndReason, Reply, ReplyKind, Stage, Voice
+from natter_proto import VOICE_RATE_HZ, EndReason, Reply, ReplyKind, Stage, Voice
 
 _NO_ANSWER: Final = "The model had no answer. Please try again."
+_ENOUGH_QUEUED_SAMPLES: Final = VOICE_RATE_HZ
+"""Of voice: more is not due."""
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 
 
@@ -57,8 +61,12 @@ class ReplySide:
         handle: Callable[[ev.Event], None],
         publish_state: Callable[[], None],
         prompt: Callable[[], str],
+        stuck: Callable[[Stage], None],
     ) -> None:
-        """`handle` takes an event for the machine, `prompt` gives the system prompt for the model in use."""
+        """`handle` takes an event for the machine, `prompt` gives the system prompt for the model in use.
+
+        `stuck` is told of a stage that does not go on with the reply.
+        """
         self.context: Final = Context()
         self.playout: Final = Playout()
         self.latency: Final = TurnLatencyMeter(page, metrics, log)
@@ -87,6 +95,9 @@ class ReplySide:
         self._generation: Generation | None = None
         self._guessing = Guessing(metrics, lambda key: handle(ev.GuessFailed(key)))
         self._holding = Holding(self.playout, frames)
+        self._intake = VoiceIntake(self.playout)
+        self._progress = ReplyProgress()
+        self._stuck = stuck
         self._reply: HeardReply | None = None
         self._granted = 0
         self._established = False
@@ -95,7 +106,8 @@ class ReplySide:
     @property
     def due_ms(self) -> float | None:
         """When to call `tick` at the latest."""
-        dues_ms = (None if self._reply is None else self._reply.due_ms, self.tools.deadline_ms)
+        heard_ms = None if self._reply is None else self._reply.due_ms
+        dues_ms = (heard_ms, self.tools.deadline_ms, self._progress.due_ms)
         return min((due for due in dues_ms if due is not None), default=None)
 
     def tick(self) -> None:
@@ -104,6 +116,8 @@ class ReplySide:
             self._notify(reply.advance(self._now_ms()))
             self._check_established(reply)
         self.tools.tick(self._now_ms())
+        if (stage := self._progress.overdue(self._now_ms())) is not None:
+            self._stuck(stage)
 
     def living(self) -> list[LivingAttempt]:
         """The attempts as the stages have to know them."""
@@ -128,6 +142,7 @@ class ReplySide:
         if reply is None or generation is None or frame.step != generation.step:
             return
         self._handle(ev.ReplyProgress(key))
+        self._progress.moved(Stage.STAGE_LLM, self._now_ms())
         match frame.kind:
             case ReplyKind.REPLY_KIND_DELTA:
                 self.latency.mark(Mark.MODEL, self._now_ms())
@@ -140,6 +155,8 @@ class ReplySide:
                 if number == reply.segment_count + 1:
                     generation.pieces.append(Piece(number, frame.text, frame.spoken))
                 self._notify(reply.add_segment(number, frame.text, frame.spoken))
+                for voice in self._intake.set_free(reply):
+                    self._take_voice(reply, voice)
                 self._grant()
             case ReplyKind.REPLY_KIND_TOOL_CALLS:
                 self._begin_tools(generation, frame)
@@ -150,6 +167,7 @@ class ReplySide:
 
     def _end_generation(self, generation: Generation, reply: HeardReply, frame: Reply) -> None:
         generation.running = False
+        self._progress.done(Stage.STAGE_LLM)
         if frame.usage.prompt_tokens or frame.usage.completion_tokens:
             self._page.usage(frame.usage.prompt_tokens, frame.usage.completion_tokens)
         if frame.reason == EndReason.END_REASON_TOOL_CALLS:
@@ -162,6 +180,7 @@ class ReplySide:
 
     def _begin_tools(self, generation: Generation, frame: Reply) -> None:
         generation.running = False
+        self._progress.done(Stage.STAGE_LLM)
         if generation.step >= self._bot.llm.max_tool_steps:
             self._handle(ev.ReplyFailed(generation.key, "The answer took too many steps. Please ask in another way."))
             return
@@ -192,30 +211,37 @@ class ReplySide:
         """Voice of a segment: queued for playout, with its words."""
         if self._guessing.keeps(frame):
             return
-        header = frame.header
-        key = (header.turn, header.attempt)
-        reply = self._living_reply(key, "voice")
+        reply = self._living_reply((frame.header.turn, frame.header.attempt), "voice")
         if reply is None:
             return
         if isinstance(self._machine.bot, Thinking):
-            self._handle(ev.ReplyProgress(key))
-        audio = frame.audio
-        segment_key = (*key, header.segment)
-        if frame.words:
-            words = [SpokenWord(word.text, word.from_sample, word.to_sample) for word in frame.words]
-            reply.add_words(header.segment, words)
+            self._handle(ev.ReplyProgress(reply.key))
+        if self._intake.admit(reply, frame):
+            self._take_voice(reply, frame)
+
+    def _take_voice(self, reply: HeardReply, frame: Voice) -> None:
+        if frame.audio.data:
+            self.latency.mark(Mark.VOICE, self._now_ms())
+            self._page.voice_arrived()
         try:
-            if audio.data:
-                self.latency.mark(Mark.VOICE, self._now_ms())
-                self._page.voice_arrived()
-                first_sample = reply.add_voice(header.segment, audio.first_sample, len(audio.data) // 2)
-                self.playout.push(segment_key, audio.data, first_sample)
-            if audio.end:
-                self.playout.end(segment_key, reply.set_total(header.segment, frame.total_samples))
-                self._grant()
+            self._intake.take(reply, frame)
         except (PlayoutOverflowError, PlayoutGapError, ValueError) as error:
-            self._log.warning("voice can't be played", reason=str(error), turn=header.turn)
-            self._handle(ev.ReplyFailed(key, "The bot's voice broke off. Please say that again."))
+            self._log.warning("voice can't be played", reason=str(error), turn=reply.key[0])
+            self._handle(ev.ReplyFailed(reply.key, "The bot's voice broke off. Please say that again."))
+            return
+        self._expect_voice(reply, moved=True)
+        if frame.audio.end:
+            self._grant()
+
+    def _expect_voice(self, reply: HeardReply, *, moved: bool = False) -> None:
+        """Know whether more voice is due."""
+        due = reply.voiced < min(reply.granted, reply.segment_count)
+        if not due or self.playout.queued_samples >= _ENOUGH_QUEUED_SAMPLES:
+            self._progress.done(Stage.STAGE_TTS)
+        elif moved:
+            self._progress.moved(Stage.STAGE_TTS, self._now_ms())
+        else:
+            self._progress.asked(Stage.STAGE_TTS, self._now_ms())
 
     def on_frame(self, frame: PoppedFrame, at_s: float) -> bool:
         """A frame of voice is handed to the network; whether that may have changed when `tick` is due."""
@@ -233,6 +259,8 @@ class ReplySide:
                 self._holding.say_position(event.key, 0, held=False)
         self._notify(reply.on_frame(frame, at_ms))
         self._check_established(reply)
+        if frame.spans:
+            self._expect_voice(reply)
         for event in frame.events:
             if isinstance(event, SegmentFinished):
                 self._grant()
@@ -311,6 +339,9 @@ class ReplySide:
                 return
 
     def _send_turn(self, generation: Generation) -> None:
+        if generation is self._generation:
+            self._progress.done(Stage.STAGE_LLM)
+            self._progress.asked(Stage.STAGE_LLM, self._now_ms())
         kept = self._reply.segment_count if self._reply is not None and self._reply.key == generation.key else 0
         self._frames.turn(generation, self._prompt(), kept)
 
@@ -327,6 +358,7 @@ class ReplySide:
             return
         self._page.model_started()
         self._generation = guess.generation
+        self._progress.asked(Stage.STAGE_LLM, self._now_ms())
         self._begin_latency(guess.marks)
         for frame in guess.open():
             if isinstance(frame, Voice):
@@ -353,6 +385,9 @@ class ReplySide:
         reply, self._reply = self._reply, None
         generation, self._generation = self._generation, None
         self.latency.forget()
+        self._intake.forget()
+        for stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
+            self._progress.done(stage)
         if reply is None or reply.key != action.key:
             return
         self._next_segment_id = reply.next_segment_id
@@ -377,6 +412,13 @@ class ReplySide:
         """A worker is gone, and what it was preparing or running with it."""
         if stage == Stage.STAGE_LLM:
             self.tools.executor_lost()
+        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
+            self._progress.done(stage)
+            self._intake.forget()
+            self._give_up_guess()
+
+    def stage_idled(self, stage: Stage) -> None:
+        """What a worker was preparing may be lacking."""
         if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
             self._give_up_guess()
 
@@ -419,6 +461,12 @@ class ReplySide:
             return reply.modality is not Modality.TEXT and (not reply.ended or reply.voiced < reply.segment_count)
         return stage == Stage.STAGE_LLM and not reply.ended
 
+    def is_made_by(self, stage: Stage) -> bool:
+        """Whether a stage is at work on the reply."""
+        if stage == Stage.STAGE_LLM:
+            return self._generation is not None and self._generation.running
+        return self.needs(stage)
+
     # --- Parts
 
     def _new_generation(self, key: AttemptKey, text: str, modality: Modality) -> Generation:
@@ -437,6 +485,7 @@ class ReplySide:
         """Let tts go on when playout has come near enough."""
         if self._reply is not None and self._reply.granted != self._granted:
             self._publish_state()
+            self._expect_voice(self._reply)
 
     def _living_reply(self, key: AttemptKey, kind: str) -> HeardReply | None:
         if self._reply is None or key != self._reply.key or key != self._machine.living:
