@@ -4,7 +4,6 @@ Everything here runs in plain functions on the event loop and never waits; frame
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
@@ -13,11 +12,11 @@ from natter_common.metrics import Metrics
 from natter_common.providers import Trouble
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.alarm import Alarm
+from natter_gateway.conductor.fence import Fence
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
-from natter_gateway.conductor.sequence import FrameSequence
 from natter_gateway.conductor.stage_progress import HearingProgress
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
@@ -35,7 +34,6 @@ from natter_gateway.turns.machine import TurnMachine
 from natter_gateway.turns.settings import TurnSettings
 from natter_gateway.turns.states import Pausing, Quiet, Silent
 from natter_proto import Fault, Held, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
-from natter_proto import Header as FrameHeader
 
 _VOICE: Final = "voice"
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
@@ -72,8 +70,6 @@ class Conductor:
         metrics: Metrics,
         log: Log,
     ) -> None:
-        self.leases: dict[Stage, HeldLease] = {}
-        """The stages' current leases: frames of older epochs are dropped."""
         self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
         """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
         self.on_stuck: Callable[[Stage], None] = lambda _stage: None
@@ -109,7 +105,7 @@ class Conductor:
             prompt=self._prompt,
             stuck=self._on_stuck,
         )
-        self._sequences = defaultdict[Stage, FrameSequence](FrameSequence)
+        self._fence = Fence(metrics, self._on_missing)
         self._hearing_progress = HearingProgress()
         self._echo = EchoFilter(
             min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
@@ -117,6 +113,11 @@ class Conductor:
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
         self._room_for_guesses = True
+
+    @property
+    def leases(self) -> dict[Stage, HeldLease]:
+        """The stages' current leases."""
+        return self._fence.leases
 
     @property
     def turn(self) -> int:
@@ -186,7 +187,7 @@ class Conductor:
     # --- Frames of the stages
 
     def on_speech(self, frame: Speech) -> None:
-        if self._counts(Stage.STAGE_VAD, frame.header, Report.SPEECH):
+        if self._fence.admits(Stage.STAGE_VAD, frame.header, Report.SPEECH):
             self._on_speech_of_caller(self._echo.speech(frame, self._now_ms()))
 
     def hears_echo(self, at_ms: float) -> bool:
@@ -215,7 +216,7 @@ class Conductor:
         self.handle(event)
 
     def on_transcript(self, frame: Transcript) -> None:
-        if not self._counts(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT):
+        if not self._fence.admits(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT):
             return
         if self._echo.own_words(frame.through_sample):
             # It answers what was asked of recognition, but nobody said it.
@@ -224,21 +225,21 @@ class Conductor:
 
     def on_reply(self, frame: Reply) -> None:
         own = frame.header.producer == self._frames.producer
-        if not own and self._counts(Stage.STAGE_LLM, frame.header, Report.REPLY):
+        if not own and self._fence.admits(Stage.STAGE_LLM, frame.header, Report.REPLY):
             self._reply.on_reply(frame)
 
     def on_voice(self, frame: Voice) -> None:
-        if self._counts(Stage.STAGE_TTS, frame.header, _VOICE):
+        if self._fence.admits(Stage.STAGE_TTS, frame.header, _VOICE):
             self._reply.on_voice(frame)
 
     def on_tool(self, frame: Tool) -> None:
         """What became of a tool that a worker ran."""
-        if self._counts(Stage.STAGE_LLM, frame.header, Report.TOOL):
+        if self._fence.admits(Stage.STAGE_LLM, frame.header, Report.TOOL):
             self.tools.on_result(frame.result)
             self._arm()
 
     def on_fault(self, frame: Fault) -> None:
-        if not self._counts(frame.stage, frame.header, Report.FAULT):
+        if not self._fence.admits(frame.stage, frame.header, Report.FAULT):
             return
         key = (frame.header.turn, frame.header.attempt)
         self._log.warning(
@@ -269,6 +270,9 @@ class Conductor:
 
     def _on_stuck(self, stage: Stage) -> None:
         self.on_stuck(stage)
+
+    def _on_missing(self, stage: Stage) -> None:
+        self.on_missing(stage)
 
     def stage_lost(self, stage: Stage) -> None:
         """A stage has no worker (any more): another will go on where it was. What the old one still says is dropped."""
@@ -405,19 +409,6 @@ class Conductor:
     def _prompt(self) -> str:
         llm = self.leases.get(Stage.STAGE_LLM)
         return self._bot.prompt_for(llm.provider if llm is not None else "")
-
-    def _counts(self, stage: Stage, header: FrameHeader, kind: str) -> bool:
-        """Whether a frame is of the lease that serves, and none before it is missing."""
-        lease = self.leases.get(stage)
-        if lease is not None and header.epoch == lease.epoch and header.term == lease.term:
-            if self._sequences[stage].lacks(kind, header):
-                self.on_missing(stage)
-            # Who goes on where it was has another epoch: then this frame will come again.
-            return self.leases.get(stage) == lease
-        # A frame of another version may name a stage that this one does not know.
-        known = stage in Stage.values() and stage != Stage.STAGE_UNSPECIFIED
-        self._metrics.drop(stage_name(stage) if known else "frame", "old_epoch")
-        return False
 
     # --- Time
 

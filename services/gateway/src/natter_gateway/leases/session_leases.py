@@ -35,7 +35,8 @@ _NAMES: Final = {
 class StageUser(Protocol):
     """Who works with the stages: the conductor."""
 
-    leases: dict[Stage, HeldLease]
+    @property
+    def leases(self) -> dict[Stage, HeldLease]: ...
 
     @property
     def idle(self) -> bool: ...
