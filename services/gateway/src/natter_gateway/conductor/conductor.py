@@ -21,6 +21,7 @@ from natter_gateway.conductor.stage_progress import HearingProgress
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
+from natter_gateway.conductor.watchdog import Waiting, Watchdog
 from natter_gateway.context import Context, Entry
 from natter_gateway.echo import EchoFilter, level_dbfs
 from natter_gateway.leases.board import HeldLease
@@ -32,10 +33,11 @@ from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import Modality
 from natter_gateway.turns.machine import TurnMachine
 from natter_gateway.turns.settings import TurnSettings
-from natter_gateway.turns.states import Pausing, Quiet, Silent
+from natter_gateway.turns.states import Pausing, Quiet, Silent, Thinking
 from natter_proto import Fault, Held, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
 
 _VOICE: Final = "voice"
+_APOLOGY: Final = "Sorry, something went wrong here. Please say that again."
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
 """Over it, workers have no time for replies that may be in vain."""
 
@@ -110,6 +112,7 @@ class Conductor:
         self._echo = EchoFilter(
             min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
         )
+        self._watchdog = Watchdog()
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
         self._room_for_guesses = True
@@ -346,8 +349,11 @@ class Conductor:
         """Give the machine an event and do what it decides."""
         if self._ended:
             return
+        self._watchdog.note(type(event).__name__, self._now_ms())
         for action in self._machine.step(event, self._now_ms()):
+            self._watchdog.note(f"  {type(action).__name__}", self._now_ms())
             self._do(action)
+        self._watch()
         self._arm()
         self.on_settled(self.idle)
 
@@ -410,6 +416,31 @@ class Conductor:
         llm = self.leases.get(Stage.STAGE_LLM)
         return self._bot.prompt_for(llm.provider if llm is not None else "")
 
+    # --- Who waits in vain
+
+    def _watch(self) -> None:
+        """What the caller waits for now."""
+        machine, now_ms = self._machine, self._now_ms()
+        if isinstance(machine.bot, Thinking):
+            self._watchdog.waits(Waiting.ANSWER, now_ms)
+            if machine.bot.acting:
+                self._watchdog.goes_on(now_ms)
+        else:
+            pausing = isinstance(machine.caller, Pausing)
+            self._watchdog.waits(Waiting.TURN_END if pausing else Waiting.NOTHING, now_ms)
+
+    def _on_incident(self, missed: Waiting) -> None:
+        """The caller got neither voice nor words: that is put right in words, and the call goes on."""
+        self._metrics.incidents.labels(missed.value).inc()
+        timeline = self._watchdog.timeline(self._now_ms())
+        self._log.error("caller waits in vain", waiting=missed.value, turn=self._machine.turn, timeline=timeline)
+        living = self._machine.living
+        if living is not None:
+            self.handle(ev.ReplyFailed(living, _APOLOGY))
+        else:
+            self._page.error(_APOLOGY)
+        self.say(_APOLOGY)
+
     # --- Time
 
     def _now_ms(self) -> float:
@@ -417,7 +448,7 @@ class Conductor:
 
     def _arm(self) -> None:
         """Have `_tick` called when somebody wants it."""
-        dues_ms = (self._machine.deadline_ms, self._reply.due_ms, self._hearing.due_ms)
+        dues_ms = (self._machine.deadline_ms, self._reply.due_ms, self._hearing.due_ms, self._watchdog.due_ms)
         if not self._ended:
             self._alarm.set(min((due for due in dues_ms if due is not None), default=None))
 
@@ -427,4 +458,6 @@ class Conductor:
         if self._hearing.overdue(self._now_ms()) and lease is not None:
             words = "Speech recognition does not answer."
             self._on_stage_trouble(StageTrouble(Stage.STAGE_STT, lease.provider, Trouble.STALLED, words, lasting=False))
+        if (missed := self._watchdog.overdue(self._now_ms())) is not Waiting.NOTHING:
+            self._on_incident(missed)
         self.handle(ev.Tick())
