@@ -16,6 +16,7 @@ from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
+from natter_gateway.conductor.retelling import Retelling
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
@@ -100,6 +101,7 @@ class Conductor:
             publish_state=self.publish_state,
             prompt=self._prompt,
         )
+        self.retelling: Final = Retelling(self._machine, self._reply, page)
         self._echo = EchoFilter(
             min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
         )
