@@ -148,7 +148,8 @@ async def _answer(
         # Before anything is leased: what can't be answered must cost the stages nothing.
         validate_offer(request.sdp)
         session = await _session_of(sessions, catalogue, request, session_id)
-        answer = await session.connect(request.sdp)
+        # A client that wants its own session back names it; one that knows only the session's address is a new one.
+        answer = await session.connect(request.sdp, new_client=request.pc_id is None)
     return {"sdp": answer, "type": "answer", "pc_id": session.public_id}
 
 

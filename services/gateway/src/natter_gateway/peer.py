@@ -51,7 +51,7 @@ class Peer:
         *,
         on_state: Callable[["Peer", str], None],
         on_message: Callable[[str | bytes], None],
-        on_channel: Callable[[], None],
+        on_channel: Callable[["Peer"], None],
         log: Log,
     ) -> None:
         servers = [RTCIceServer(server.urls, server.username, server.credential) for server in ice_servers]
@@ -61,6 +61,7 @@ class Peer:
         self._on_channel = on_channel
         self._log = log
         self._channel: RTCDataChannel | None = None
+        self._voice: VoiceTrack | None = None
         self._mic_hook: MicHook | None = None
         self._loss_hook: LossHook | None = None
         self._candidates = 0
@@ -134,6 +135,9 @@ class Peer:
         if say and self.send(outgoing.peer_left()):
             # The transport sends what is queued at its next turn.
             await asyncio.sleep(0)
+        if self._voice is not None:
+            # Else it would take voice from the playout while it closes, which the next connection is to send.
+            self._voice.stop()
         if self._mic_hook is not None:
             self._mic_hook.close()
         if self._loss_hook is not None:
@@ -148,7 +152,7 @@ class Peer:
         self, playout: Playout, on_voice_frame: Callable[[PoppedFrame, float], object]
     ) -> RTCRtpTransceiver:
         """The transceiver that aiortc will match with the offer's first audio line, its codecs fixed before that."""
-        track = VoiceTrack(playout, on_voice_frame)
+        track = self._voice = VoiceTrack(playout, on_voice_frame)
         audio = self._pc.addTransceiver(track, direction="sendrecv")
         opus_only(audio)
         self._loss_hook = LossHook(audio.sender, track.encoder.set_packet_loss)
@@ -171,7 +175,7 @@ class Peer:
             return
         self._channel = channel
         channel.on("message", self._on_message)
-        self._on_channel()
+        self._on_channel(self)
 
 
 def _reachable(host: str, port: int) -> bool:

@@ -83,7 +83,8 @@ class Unvoiced:
     spoken: str
 
 
-ReplyNotice = SegmentShown | WordsHeard | SegmentHeard | VoiceBegan | ReplyHeard
+ReplyNews = VoiceBegan | SegmentShown | WordsHeard | SegmentHeard
+ReplyNotice = ReplyNews | ReplyHeard
 
 
 @dataclass(slots=True)
@@ -289,6 +290,20 @@ class Reply:
             if isinstance(event, SegmentFinished) and event.key[:2] == self.key:
                 self._in_flight.append(_Handed(at_ms, event.key[2], event.total_samples, finished=True))
         return notices + self.advance(at_ms)
+
+    def so_far(self) -> list[ReplyNews]:
+        """All that was shown and heard of it, told anew."""
+        notices: list[ReplyNews] = [VoiceBegan()] if self._began else []
+        for segment in self._segments.values():
+            if not segment.shown:
+                continue
+            spoken = self.modality is not Modality.TEXT
+            notices.append(SegmentShown(segment.segment_id, segment.text, spoken))
+            if segment.heard and spoken:
+                notices.append(SegmentHeard(segment.segment_id, segment.text))
+            elif spoken and (heard := _heard_part(segment)):
+                notices.append(WordsHeard(segment.segment_id, heard, segment.text[len(heard) :], heard))
+        return notices
 
     def advance(self, now_ms: float) -> list[ReplyNotice]:
         """Time passes: what was handed out long enough ago was heard."""

@@ -4,7 +4,6 @@ It outlives a peer connection: the client may come back with a new one within th
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +24,7 @@ from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
 from natter_gateway.leases.session_leases import SessionLeases
+from natter_gateway.line import Line, OnChannel, OnState
 from natter_gateway.llm_orders import LlmOrders
 from natter_gateway.media.playout import PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
@@ -56,7 +56,6 @@ from natter_proto import (
 )
 
 _TERM: Final = 1
-_MAX_UNSENT: Final = 256
 _REPLAY_LIMIT_SAMPLES: Final = 9 * MIC_RATE_HZ
 _UNDER_WAY_S: Final = 0.3
 """A sound that began so long before may not have been told of."""
@@ -86,8 +85,6 @@ class Session:
         self.id: Final = session_id
         self.secret: Final = secret
         self.bot: Final = bot
-        self.lost_at: float | None = None
-        """Since when there is no connection to the caller (loop time)."""
         self.over: Callable[[], None] = lambda: None
         """Called once when the session should be closed, by whoever keeps it."""
         trace = Trace.start()
@@ -95,15 +92,14 @@ class Session:
         self._parts = parts
         self._subjects = parts.subjects.session(session_id)
         self._subscriptions: list[Subscription] = []
-        self._peer: Peer | None = None
+        self._line = Line(self._new_peer, on_changed=self._line_changed, spawn=parts.spawn, log=self._log)
         self._receiver = MicReceiver()
         self._mic = MicSender(session_id, _TERM, parts.gateway)
         self._muted = False
         self._ready = False
         self._closed = False
-        self._unsent: deque[str] = deque(maxlen=_MAX_UNSENT)
         self._limit = RateLimit()
-        self._page = Page(self._send)
+        self._page = Page(self._line.tell)
         frames = FrameWriter(session_id, _TERM, self._subjects, parts.outbox, parts.gateway, trace)
         self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log)
         self.leases: Final = SessionLeases(
@@ -144,6 +140,11 @@ class Session:
         """The id in URLs and `pc_id`: whoever knows it may come back to the session."""
         return f"{self.id}.{self.secret}"
 
+    @property
+    def lost_at(self) -> float | None:
+        """Since when there is no connection to the caller (loop time)."""
+        return self._line.lost_at
+
     # --- Life
 
     async def open(self) -> None:
@@ -161,6 +162,7 @@ class Session:
         except BaseException:
             await self._give_back()
             raise
+        self._line.lost_at = asyncio.get_running_loop().time()
         self._log.info("session open", bot=self.bot.id)
 
     async def close(self, reason: str, words: str | None = None) -> None:
@@ -174,8 +176,7 @@ class Session:
         self.conductor.end()
         await self.leases.close()
         await self._give_back()
-        if self._peer is not None:
-            await self._peer.close()
+        await self._line.close()
         playout = self.conductor.playout.counters
         received = self._receiver.counters
         self._log.info(
@@ -240,55 +241,40 @@ class Session:
 
     # --- The caller
 
-    async def connect(self, offer_sdp: str) -> str:
-        """Answer an offer with a new peer connection; the one before is closed once this one is connected."""
-        peer = Peer(
-            self._parts.settings.ice_servers,
-            on_state=self._on_peer_state,
-            on_message=self._on_message,
-            on_channel=self._on_channel,
-            log=self._log,
-        )
-        try:
-            answer = await peer.answer(
+    async def connect(self, offer_sdp: str, *, new_client: bool) -> str:
+        """Answer an offer with a new peer connection; the one before is closed once this one is connected.
+
+        `new_client`: whoever offers was not told of the conversation so far.
+        """
+
+        async def answer(peer: Peer) -> str:
+            return await peer.answer(
                 offer_sdp, self._receiver, self._on_mic_frame, self.conductor.playout, self._on_voice_frame
             )
-        except BaseException as error:
-            await peer.close(say=False)
-            if self._peer is None and isinstance(error, OfferError):
+
+        try:
+            return await self._line.connect(answer, new_client=new_client)
+        except OfferError:
+            if not self._line.began:
                 # The client takes a 4xx for final: it will not come back to what was leased for it.
                 self.over()
             raise
-        before, self._peer = self._peer, peer
-        if before is not None:
-            await before.close(say=False)
-        self._mic.clock.restart()
-        self.conductor.reconnected()
-        if self.lost_at is None:
-            self.lost_at = asyncio.get_running_loop().time()
-        return answer
 
     async def add_candidate(self, candidate: str, sdp_mid: str | None, sdp_mline_index: int | None) -> None:
-        if self._peer is not None:
-            await self._peer.add_candidate(candidate, sdp_mid, sdp_mline_index)
+        await self._line.add_candidate(candidate, sdp_mid, sdp_mline_index)
 
-    def _on_peer_state(self, peer: Peer, state: str) -> None:
-        if peer is not self._peer:
-            return
-        self._log.info("connection", state=state)
-        if state == "connected":
-            self.lost_at = None
-        elif state in ("failed", "closed", "disconnected") and self.lost_at is None:
-            self.lost_at = asyncio.get_running_loop().time()
+    def _new_peer(self, on_state: OnState, on_channel: OnChannel) -> Peer:
+        return Peer(
+            self._parts.settings.ice_servers,
+            on_state=on_state,
+            on_message=self._on_message,
+            on_channel=on_channel,
+            log=self._log,
+        )
 
-    def _on_channel(self) -> None:
-        while self._unsent and self._peer is not None and self._peer.send(self._unsent[0]):
-            self._unsent.popleft()
-
-    def _send(self, text: str) -> None:
-        if self._peer is None or not self._peer.send(text):
-            # Kept for the connection that comes back; over the bound the oldest goes.
-            self._unsent.append(text)
+    def _line_changed(self) -> None:
+        self._mic.clock.restart()
+        self.conductor.reconnected()
 
     def _on_mic_frame(self, frame: MicFrame) -> None:
         payload = self._mic.payload(frame, muted=self._muted)
@@ -314,7 +300,7 @@ class Session:
         except incoming.BadMessageError as error:
             self._parts.metrics.drop("rtvi", "bad_message")
             self._log.warning("bad message from the page", reason=str(error))
-            self._send(
+            self._line.send(
                 outgoing.error(str(error), fatal=False)
                 if error.request_id is None
                 else outgoing.error_response(error.request_id, str(error))
@@ -327,8 +313,8 @@ class Session:
                 self._on_track_status(message)
             case incoming.Ping() | incoming.Ignored():
                 pass
-        if self._peer is not None and self._peer.round_trip_ms is not None:
-            self.conductor.set_round_trip(self._peer.round_trip_ms)
+        if (round_trip_ms := self._line.round_trip_ms) is not None:
+            self.conductor.set_round_trip(round_trip_ms)
 
     def _on_track_status(self, status: incoming.TrackStatus) -> None:
         if status.receiver_index != 0 or self._muted == (not status.enabled):
@@ -344,10 +330,15 @@ class Session:
             case incoming.ClientReady():
                 problem = request.version_problem()
                 if problem is not None:
-                    self._send(outgoing.error_response(request_id, problem))
-                self._send(outgoing.bot_ready(request_id, self._parts.version))
+                    self._line.send(outgoing.error_response(request_id, problem))
+                self._line.send(
+                    outgoing.bot_ready(request_id, self._parts.version, self.conductor.retelling.first_turn)
+                )
+                self._line.ready()
                 self._attendant.begin()
-                if not self._ready:
+                if self._ready:
+                    self.conductor.retelling.tell()
+                else:
                     self._ready = True
                     self.conductor.greet()
             case incoming.SendText():
@@ -360,7 +351,9 @@ class Session:
                     self.conductor.typed(request.content, Modality.VOICE, run_immediately=request.run_immediately)
             case incoming.FunctionCallResult():
                 self.conductor.on_page_tool(request.tool_call_id, request.function_name, request.result)
+            case incoming.ClientMessage(t=incoming.PING):
+                self._line.send(outgoing.server_response(request_id, incoming.PING, None))
             case incoming.ClientMessage():
-                self._send(outgoing.error_response(request_id, f"this bot has no answer to {request.t!r}"))
+                self._line.send(outgoing.error_response(request_id, f"this bot has no answer to {request.t!r}"))
             case incoming.DisconnectBot():
                 self.over()

@@ -171,7 +171,6 @@ class Sessions:
         finally:
             del self._opening[session.id]
             opened.set()
-        session.lost_at = asyncio.get_running_loop().time()
         self._started_at[session.id] = datetime.now(UTC)
 
     def _end(self, session: Session, reason: str) -> None:

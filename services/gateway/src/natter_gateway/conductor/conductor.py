@@ -17,6 +17,7 @@ from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
+from natter_gateway.conductor.retelling import Retelling
 from natter_gateway.conductor.stage_progress import HearingProgress
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
@@ -109,6 +110,7 @@ class Conductor:
         )
         self._fence = Fence(metrics, self._on_missing)
         self._hearing_progress = HearingProgress()
+        self.retelling: Final = Retelling(self._machine, self._reply, page)
         self._echo = EchoFilter(
             min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
         )

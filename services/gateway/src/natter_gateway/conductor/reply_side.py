@@ -30,7 +30,7 @@ from natter_gateway.media.playout import Playout, PlayoutOverflowError, PoppedFr
 from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
 from natter_gateway.media.segment import PlayoutGapError
 from natter_gateway.reply import Reply as HeardReply
-from natter_gateway.reply import ReplyHeard, ReplyNotice
+from natter_gateway.reply import ReplyHeard, ReplyNews, ReplyNotice
 from natter_gateway.tools.round import Call
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
@@ -102,6 +102,10 @@ class ReplySide:
         self._granted = 0
         self._established = False
         self._next_segment_id = 1
+
+    def so_far(self) -> list[ReplyNews]:
+        """What the caller heard and saw of the reply that lives."""
+        return [] if self._reply is None else self._reply.so_far()
 
     @property
     def due_ms(self) -> float | None:

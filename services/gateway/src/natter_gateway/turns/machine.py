@@ -66,6 +66,12 @@ class TurnMachine:
         return self._floor.bot.guess
 
     @property
+    def words_of_open_turn(self) -> tuple[list[str], str] | None:
+        """What was said so far in the turn that is open: what is final, and the interim; None when none is."""
+        words = self._floor.words
+        return ([*words.typed_ahead, *words.finals], words.interim) if self._floor.turn_is_open() else None
+
+    @property
     def deadline_ms(self) -> float | None:
         """When to send a `Tick`, if nothing comes before."""
         floor = self._floor
