@@ -24,6 +24,7 @@ class FakePeer:
         self.closed: bool | None = None
         """Whether it said goodbye, once it is closed."""
         self.sent: list[str] = []
+        self.undelivered = 0
         self.candidates: list[str] = []
 
     def become(self, state: str) -> None:
@@ -181,3 +182,29 @@ async def test_closing_says_goodbye(fixture: Fixture) -> None:
     await fixture.settle()
     goodbyes: list[Any] = [first.closed, second.closed]
     assert goodbyes == [True, False]
+
+
+async def test_what_the_old_connection_did_not_deliver_goes_over_the_new_one() -> None:
+    fixture = Fixture()
+    first = await fixture.offer()
+    first.connect()
+    for text in ("one", "two", "three"):
+        fixture.line.send(text)
+    first.undelivered = 2
+    second = await fixture.offer()
+    second.connect()
+    fixture.line.send("four")
+    assert second.sent == ["two", "three", "four"]
+    await fixture.settle()
+
+
+async def test_a_new_client_is_sent_nothing_of_what_another_missed() -> None:
+    fixture = Fixture()
+    first = await fixture.offer()
+    first.connect()
+    fixture.line.send("one")
+    first.undelivered = 1
+    second = await fixture.offer(new_client=True)
+    second.connect()
+    assert second.sent == []
+    await fixture.settle()

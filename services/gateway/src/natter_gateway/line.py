@@ -44,6 +44,8 @@ class Line:
         self._coming: _Coming | None = None
         self._unready = False
         self._unsent: deque[str] = deque(maxlen=MAX_UNSENT)
+        self._sent: deque[str] = deque(maxlen=MAX_UNSENT)
+        """Over the connection in use: what it did not deliver goes over the next one, to the same client."""
 
     @property
     def began(self) -> bool:
@@ -82,7 +84,9 @@ class Line:
 
     def send(self, text: str) -> None:
         """Send now, or over the connection that comes back; over the bound the oldest goes."""
-        if self._peer is None or not self._peer.send(text):
+        if self._peer is not None and self._peer.send(text):
+            self._sent.append(text)
+        else:
             self._unsent.append(text)
 
     def tell(self, text: str) -> None:
@@ -119,6 +123,11 @@ class Line:
         if coming.new_client:
             self._unready = True
             self._unsent.clear()
+        elif before is not None:
+            undelivered = min(before.undelivered, len(self._sent))
+            lost = [*self._sent][len(self._sent) - undelivered :]
+            self._unsent.extendleft(reversed(lost))
+        self._sent.clear()
         if before is not None:
             self._spawn(before.close(say=False), "close-peer")
         self._on_changed()
@@ -130,4 +139,4 @@ class Line:
 
     def _channel_opened(self, peer: Peer) -> None:
         while peer is self._peer and self._unsent and peer.send(self._unsent[0]):
-            self._unsent.popleft()
+            self._sent.append(self._unsent.popleft())

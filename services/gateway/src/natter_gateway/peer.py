@@ -19,6 +19,7 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.sdp import candidate_from_sdp
 
 from natter_common.logs import Log
+from natter_gateway.media.delivery import undelivered_messages
 from natter_gateway.media.hook import LossHook, MicHook
 from natter_gateway.media.playout import Playout, PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
@@ -122,6 +123,11 @@ class Peer:
             await self._pc.addIceCandidate(parsed)
         except (ValueError, InvalidStateError) as error:
             raise CandidateError(str(error)) from error
+
+    @property
+    def undelivered(self) -> int:
+        """How many of the last texts the caller's browser has not confirmed."""
+        return 0 if self._channel is None else undelivered_messages(self._channel)
 
     def send(self, text: str) -> bool:
         """Send on the data channel; False when it is not open."""
