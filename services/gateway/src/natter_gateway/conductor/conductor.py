@@ -4,7 +4,7 @@ Everything here runs in plain functions on the event loop and never waits; frame
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from natter_common.logs import Log
@@ -21,6 +21,7 @@ from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
 from natter_gateway.context import Context, Entry
 from natter_gateway.echo import EchoFilter, level_dbfs
+from natter_gateway.journal.notes import ContextAdded, Note
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.opus import CODEC_DELAY_MS
 from natter_gateway.media.playout import Playout, PoppedFrame
@@ -36,6 +37,7 @@ from natter_proto import Header as FrameHeader
 
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
 """Over it, workers have no time for replies that may be in vain."""
+_TURN_BORDERS: Final = (act.CommitUser, act.CorrectUser, act.ReopenUser, act.EndAttempt)
 
 
 def turn_settings(bot: Bot) -> TurnSettings:
@@ -78,6 +80,12 @@ class Conductor:
         """Told after each event whether nothing goes on now."""
         self.on_caller_active: Callable[[], None] = lambda: None
         """Told of each turn of the caller's."""
+        self.on_step: Callable[[ev.Event, Sequence[act.Action], float], None] = lambda _event, _actions, _now_ms: None
+        """Told what the machine was told, what it decided, and when: before that is done."""
+        self.on_note: Callable[[Note], None] = lambda _note: None
+        """Told what was heard, and what tools did."""
+        self.on_turn_border: Callable[[], None] = lambda: None
+        """Told when the context has changed."""
         self._bot = bot
         self._frames = frames
         self._page = page
@@ -99,6 +107,7 @@ class Conductor:
             handle=self.handle,
             publish_state=self.publish_state,
             prompt=self._prompt,
+            note=self._noted,
         )
         self._echo = EchoFilter(
             min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
@@ -114,6 +123,11 @@ class Conductor:
     @property
     def context(self) -> Context:
         return self._reply.context
+
+    @property
+    def next_segment_id(self) -> int:
+        """The number of the next segment of the session."""
+        return self._reply.next_segment_id
 
     @property
     def playout(self) -> Playout:
@@ -152,6 +166,12 @@ class Conductor:
     def muted(self, next_sample: int) -> None:
         """The caller switched the microphone off."""
         self.handle(ev.Muted(next_sample))
+
+    def add_to_context(self, text: str) -> None:
+        """The page puts words into the bot's mouth."""
+        self.context.add_heard(self.turn, text)
+        self.on_note(ContextAdded(self.turn, text))
+        self.on_turn_border()
 
     def set_round_trip(self, round_trip_ms: float) -> None:
         self._reply.set_round_trip(round_trip_ms)
@@ -298,6 +318,7 @@ class Conductor:
     def sum_up(self, behind_turn: int, summary: str) -> None:
         """From now on `summary` stands for all before a turn."""
         self.context.sum_up(behind_turn, summary)
+        self.on_turn_border()
 
     def end(self) -> None:
         """The session is over: say so to the stages, stop the clock."""
@@ -312,8 +333,13 @@ class Conductor:
         """Give the machine an event and do what it decides."""
         if self._ended:
             return
-        for action in self._machine.step(event, self._now_ms()):
+        now_ms = self._now_ms()
+        actions = self._machine.step(event, now_ms)
+        self.on_step(event, actions, now_ms)
+        for action in actions:
             self._do(action)
+        if any(isinstance(action, _TURN_BORDERS) for action in actions):
+            self.on_turn_border()
         self._arm()
         self.on_settled(self.idle)
 
@@ -354,6 +380,9 @@ class Conductor:
             case _:
                 self._reply.do(action)
 
+    def _noted(self, note: Note) -> None:
+        self.on_note(note)
+
     def _commit_user(self, action: act.CommitUser) -> None:
         self.context.add_user(action.turn, action.text)
         self._page.user_message(action.text)
@@ -388,7 +417,8 @@ class Conductor:
     # --- Time
 
     def _now_ms(self) -> float:
-        return self._loop.time() * 1000
+        """Of whole microseconds, as the journal keeps them: a replay has to see the same time."""
+        return int(self._loop.time() * 1_000_000) / 1000
 
     def _arm(self) -> None:
         """Have `_tick` called when somebody wants it."""
