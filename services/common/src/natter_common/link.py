@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
@@ -89,6 +90,10 @@ class NatsLink:
     def inboxes(self) -> int:
         """Subscriptions that this connection holds (private to nats-py; read for leak tests and the health page)."""
         return len(self._client._subs)  # pyright: ignore[reportPrivateUsage]
+
+    def jetstream(self, timeout_s: float) -> JetStreamContext:
+        """Streams on this connection; `timeout_s` is for each request."""
+        return self._client.jetstream(timeout=timeout_s)
 
     async def publish(self, subject: str, frame: Message) -> None:
         """Send text: buffered for as long as nats-py allows while the link is away."""

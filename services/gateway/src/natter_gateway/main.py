@@ -9,6 +9,8 @@ from natter_common.service import Service, run_service
 from natter_gateway.app import make_app
 from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import BotError, Bots, load_bots
+from natter_gateway.journal.keeping import Stores
+from natter_gateway.journal.streams import Streams
 from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
 from natter_gateway.media.compat import limit_sctp_chunks
@@ -73,6 +75,14 @@ def _assemble(service: Service, settings: GatewaySettings, tasks: asyncio.TaskGr
         service.link, service.subjects, broker, service.process_id, service.metrics, service.log, lambda: sessions
     )
 
+    streams = Streams(
+        service.link,
+        service.subjects,
+        service.log,
+        max_age_days=settings.journal_days,
+        max_bytes=settings.journal_max_bytes,
+    )
+
     async def guarded(work: Coroutine[None, None, None], name: str) -> None:
         try:
             await work
@@ -92,6 +102,7 @@ def _assemble(service: Service, settings: GatewaySettings, tasks: asyncio.TaskGr
         outbox=outbox,
         broker=broker,
         keeper=keeper,
+        stores=Stores.of(service.process_id, streams),
         metrics=service.metrics,
         spawn=spawn,
     )
@@ -99,6 +110,7 @@ def _assemble(service: Service, settings: GatewaySettings, tasks: asyncio.TaskGr
     background = [
         tasks.create_task(outbox.run(), name="outbox"),
         tasks.create_task(keeper.run(), name="lease-keeper"),
+        tasks.create_task(streams.run(), name="streams"),
     ]
     return sessions, background
 

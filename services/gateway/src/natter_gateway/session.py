@@ -17,9 +17,10 @@ from natter_common.trace import Trace
 from natter_gateway.attendance import Close
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.attendant import Attendant
-from natter_gateway.conductor.conductor import Conductor
+from natter_gateway.conductor.conductor import Conductor, turn_settings
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.page import Page
+from natter_gateway.journal.keeping import Keeping, Standing, Stores
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
@@ -73,6 +74,7 @@ class GatewayParts:
     outbox: Outbox
     broker: LeaseBroker
     keeper: LeaseKeeper
+    stores: Stores
     metrics: Metrics
     spawn: Callable[[Coroutine[None, None, None], str], None]
     """Starts a named task of a session's, owned by the gateway; what it raises is logged and ends no other."""
@@ -125,6 +127,30 @@ class Session:
         self.conductor.on_idle = self._on_idle
         self.conductor.tools.orders = worker
         self._worker = worker
+        self.keeping: Final = Keeping(
+            session_id,
+            secret,
+            bot,
+            turn_settings(bot),
+            parts.stores,
+            parts.metrics,
+            self._log,
+            standing=self._standing,
+            mic_sample=lambda: self._mic.next_sample,
+        )
+        self.keeping.on_superseded = self._superseded
+        self.conductor.on_step = self.keeping.journal.note_step
+        self.conductor.on_note = self.keeping.journal.note
+        self.conductor.on_turn_border = self.keeping.turn_border
+
+    def _standing(self) -> Standing:
+        conductor = self.conductor
+        return Standing(conductor.turn, conductor.context.state, conductor.next_segment_id, self._mic.next_sample)
+
+    def _superseded(self) -> None:
+        """Another gateway has the session: this one lets go of it."""
+        self._log.warning("another gateway conducts this session")
+        self.over()
 
     def _close_by_itself(self, close: Close) -> None:
         self._log.info("the bot ends the call", why=close.reason.value)
@@ -153,6 +179,7 @@ class Session:
         Raises `NoCapacityError`, `LeaseRefusedError` or `LinkDownError`; nothing is held then.
         """
         link = self._parts.link
+        self.keeping.journal.begin()
         try:
             self._subscriptions.append(await link.subscribe(self._subjects.reports, self._on_report))
             self._subscriptions.append(await link.subscribe(self._subjects.voice, self._on_voice))
@@ -163,6 +190,7 @@ class Session:
             await self._give_back()
             raise
         self._line.lost_at = asyncio.get_running_loop().time()
+        self.keeping.open(self._parts.spawn)
         self._log.info("session open", bot=self.bot.id)
 
     async def close(self, reason: str, words: str | None = None) -> None:
@@ -174,6 +202,7 @@ class Session:
             self._page.error(words, fatal=True)
         self._attendant.end()
         self.conductor.end()
+        self.keeping.close(reason)
         await self.leases.close()
         await self._give_back()
         await self._line.close()
@@ -346,7 +375,7 @@ class Session:
                 self.conductor.typed(request.content, modality, run_immediately=request.options.run_immediately)
             case incoming.AppendToContext():
                 if request.role == "assistant":
-                    self.conductor.context.add_heard(self.conductor.turn, request.content)
+                    self.conductor.add_to_context(request.content)
                 else:
                     self.conductor.typed(request.content, Modality.VOICE, run_immediately=request.run_immediately)
             case incoming.FunctionCallResult():

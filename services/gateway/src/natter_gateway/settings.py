@@ -37,6 +37,11 @@ class GatewaySettings(ServiceSettings):
     drain_s: Annotated[float, Field(ge=0, le=600)] = 20.0
     """After SIGTERM: how long conversations may go on."""
 
+    journal_days: Annotated[float, Field(gt=0, le=3_650)] = 7.0
+    """Journals of conversations are kept for so many days."""
+    journal_max_bytes: Annotated[int, Field(ge=16 * 1024 * 1024)] = 1024 * 1024 * 1024
+    """Of all journals together: over it the oldest go."""
+
     @field_validator("ice_servers", mode="before")
     @classmethod
     def _parse_ice_servers(cls, value: Any) -> Any:

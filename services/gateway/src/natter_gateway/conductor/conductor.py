@@ -4,7 +4,7 @@ Everything here runs in plain functions on the event loop and never waits; frame
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from natter_common.logs import Log
@@ -25,6 +25,7 @@ from natter_gateway.conductor.turn_latency import Accepted
 from natter_gateway.conductor.watchdog import Waiting, Watchdog
 from natter_gateway.context import Context, Entry
 from natter_gateway.echo import EchoFilter, level_dbfs
+from natter_gateway.journal.notes import ContextAdded, Note
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.opus import CODEC_DELAY_MS
 from natter_gateway.media.playout import Playout, PoppedFrame
@@ -41,6 +42,7 @@ _VOICE: Final = "voice"
 _APOLOGY: Final = "Sorry, something went wrong here. Please say that again."
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
 """Over it, workers have no time for replies that may be in vain."""
+_TURN_BORDERS: Final = (act.CommitUser, act.CorrectUser, act.ReopenUser, act.EndAttempt)
 
 
 def turn_settings(bot: Bot) -> TurnSettings:
@@ -85,6 +87,12 @@ class Conductor:
         """Told after each event whether nothing goes on now."""
         self.on_caller_active: Callable[[], None] = lambda: None
         """Told of each turn of the caller's."""
+        self.on_step: Callable[[ev.Event, Sequence[act.Action], float], None] = lambda _event, _actions, _now_ms: None
+        """Told what the machine was told, what it decided, and when: before that is done."""
+        self.on_note: Callable[[Note], None] = lambda _note: None
+        """Told what was heard, and what tools did."""
+        self.on_turn_border: Callable[[], None] = lambda: None
+        """Told when the context has changed."""
         self._bot = bot
         self._frames = frames
         self._page = page
@@ -107,6 +115,7 @@ class Conductor:
             publish_state=self.publish_state,
             prompt=self._prompt,
             stuck=self._on_stuck,
+            note=self._noted,
         )
         self._fence = Fence(metrics, self._on_missing)
         self._hearing_progress = HearingProgress()
@@ -131,6 +140,11 @@ class Conductor:
     @property
     def context(self) -> Context:
         return self._reply.context
+
+    @property
+    def next_segment_id(self) -> int:
+        """The number of the next segment of the session."""
+        return self._reply.next_segment_id
 
     @property
     def playout(self) -> Playout:
@@ -179,6 +193,12 @@ class Conductor:
     def muted(self, next_sample: int) -> None:
         """The caller switched the microphone off."""
         self.handle(ev.Muted(next_sample))
+
+    def add_to_context(self, text: str) -> None:
+        """The page puts words into the bot's mouth."""
+        self.context.add_heard(self.turn, text)
+        self.on_note(ContextAdded(self.turn, text))
+        self.on_turn_border()
 
     def set_round_trip(self, round_trip_ms: float) -> None:
         self._reply.set_round_trip(round_trip_ms)
@@ -337,6 +357,7 @@ class Conductor:
     def sum_up(self, behind_turn: int, summary: str) -> None:
         """From now on `summary` stands for all before a turn."""
         self.context.sum_up(behind_turn, summary)
+        self.on_turn_border()
 
     def end(self) -> None:
         """The session is over: say so to the stages, stop the clock."""
@@ -351,10 +372,15 @@ class Conductor:
         """Give the machine an event and do what it decides."""
         if self._ended:
             return
-        self._watchdog.note(type(event).__name__, self._now_ms())
-        for action in self._machine.step(event, self._now_ms()):
-            self._watchdog.note(f"  {type(action).__name__}", self._now_ms())
+        now_ms = self._now_ms()
+        actions = self._machine.step(event, now_ms)
+        self.on_step(event, actions, now_ms)
+        self._watchdog.note(type(event).__name__, now_ms)
+        for action in actions:
+            self._watchdog.note(f"  {type(action).__name__}", now_ms)
             self._do(action)
+        if any(isinstance(action, _TURN_BORDERS) for action in actions):
+            self.on_turn_border()
         self._watch()
         self._arm()
         self.on_settled(self.idle)
@@ -395,6 +421,9 @@ class Conductor:
                     self.on_idle()
             case _:
                 self._reply.do(action)
+
+    def _noted(self, note: Note) -> None:
+        self.on_note(note)
 
     def _commit_user(self, action: act.CommitUser) -> None:
         self.context.add_user(action.turn, action.text)
@@ -446,7 +475,8 @@ class Conductor:
     # --- Time
 
     def _now_ms(self) -> float:
-        return self._loop.time() * 1000
+        """Of whole microseconds, as the journal keeps them: a replay has to see the same time."""
+        return int(self._loop.time() * 1_000_000) / 1000
 
     def _arm(self) -> None:
         """Have `_tick` called when somebody wants it."""

@@ -24,6 +24,8 @@ from natter_gateway.conductor.trouble import TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted, TurnLatencyMeter
 from natter_gateway.conductor.voice_intake import VoiceIntake
 from natter_gateway.context import Context, ToolRecord
+from natter_gateway.journal.live_notes import note_of_latency, notes_of_reply
+from natter_gateway.journal.notes import Note
 from natter_gateway.latency import AttemptMarks, Mark
 from natter_gateway.media.opus import CODEC_DELAY_MS
 from natter_gateway.media.playout import Playout, PlayoutOverflowError, PoppedFrame, SegmentFinished
@@ -62,14 +64,16 @@ class ReplySide:
         publish_state: Callable[[], None],
         prompt: Callable[[], str],
         stuck: Callable[[Stage], None],
+        note: Callable[[Note], None],
     ) -> None:
         """`handle` takes an event for the machine, `prompt` gives the system prompt for the model in use.
 
-        `stuck` is told of a stage that does not go on with the reply.
+        `stuck` is told of a stage that does not go on with the reply, `note` keeps what is heard and what tools do.
         """
         self.context: Final = Context()
         self.playout: Final = Playout()
         self.latency: Final = TurnLatencyMeter(page, metrics, log)
+        self.latency.on_told = lambda latency: note(note_of_latency(latency))
         self.tools: Final = ToolRounds(
             bot.tools,
             page,
@@ -78,6 +82,7 @@ class ReplySide:
             over=self._tools_over,
             late=self.context.correct_tool,
             acted=lambda key: handle(ev.ToolsActed(key)),
+            note=note,
         )
         self.accepted: Accepted | None = None
         """The spoken turn that is to be answered; None where its latency can't be told."""
@@ -91,6 +96,7 @@ class ReplySide:
         self._handle = handle
         self._publish_state = publish_state
         self._prompt = prompt
+        self._note = note
         self._loop = asyncio.get_running_loop()
         self._generation: Generation | None = None
         self._guessing = Guessing(metrics, lambda key: handle(ev.GuessFailed(key)))
@@ -106,6 +112,11 @@ class ReplySide:
     def so_far(self) -> list[ReplyNews]:
         """What the caller heard and saw of the reply that lives."""
         return [] if self._reply is None else self._reply.so_far()
+
+    @property
+    def next_segment_id(self) -> int:
+        """The number of the session's next segment."""
+        return self._next_segment_id if self._reply is None else self._reply.next_segment_id
 
     @property
     def due_ms(self) -> float | None:
@@ -484,6 +495,9 @@ class ReplySide:
                     self._handle(ev.ReplyComplete(self._reply.key))
             else:
                 self._page.reply_news(notice)
+                if self._reply is not None:
+                    for one in notes_of_reply(self._reply.key, notice):
+                        self._note(one)
 
     def _grant(self) -> None:
         """Let tts go on when playout has come near enough."""
