@@ -98,11 +98,11 @@ class Line:
         """The client wants to be told of the conversation."""
         self._unready = False
 
-    async def close(self) -> None:
-        """Say goodbye, and close."""
+    async def close(self, *, say: bool = True) -> None:
+        """Close; `say`: with a goodbye, for nobody is to come back."""
         self._give_up_coming()
         if self._peer is not None:
-            await self._peer.close()
+            await self._peer.close(say=say)
 
     def _state_changed(self, peer: Peer, state: str) -> None:
         if self._coming is not None and peer is self._coming.peer:

@@ -4,7 +4,7 @@ It outlives a peer connection: the client may come back with a new one within th
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +17,14 @@ from natter_common.trace import Trace
 from natter_gateway.attendance import Close
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.attendant import Attendant
-from natter_gateway.conductor.conductor import Conductor, turn_settings
+from natter_gateway.conductor.conductor import Conductor
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.turn_settings import turn_settings
+from natter_gateway.elsewhere import knows_secret
 from natter_gateway.journal.keeping import Keeping, Standing, Stores
+from natter_gateway.journal.recovery import Recovered
+from natter_gateway.journal.takeover import TakenOver
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
@@ -43,6 +47,8 @@ from natter_proto import (
     Ask,
     AskMic,
     AskMicAnswer,
+    AskSignal,
+    AskSignalAnswer,
     Fault,
     Held,
     RealmSubjects,
@@ -56,7 +62,9 @@ from natter_proto import (
     last_token,
 )
 
-_TERM: Final = 1
+_FIRST_TERM: Final = 1
+_SKIPPED_SAMPLES: Final = 60 * MIC_RATE_HZ
+"""Numbers that the gateway before may have given to samples since its last snapshot: nobody may mistake them."""
 _REPLAY_LIMIT_SAMPLES: Final = 9 * MIC_RATE_HZ
 _UNDER_WAY_S: Final = 0.3
 """A sound that began so long before may not have been told of."""
@@ -80,33 +88,58 @@ class GatewayParts:
     """Starts a named task of a session's, owned by the gateway; what it raises is logged and ends no other."""
 
 
+OnSignal = Callable[["Session", AskSignal], Awaitable[AskSignalAnswer]]
+
+
+async def nobody_signals(_session: "Session", _ask: AskSignal) -> AskSignalAnswer:
+    return AskSignalAnswer()
+
+
 class Session:
     """Made when a caller starts; `open` takes the leases, `close` gives everything back."""
 
-    def __init__(self, session_id: str, secret: str, bot: Bot, parts: GatewayParts, log: Log) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        secret: str,
+        bot: Bot,
+        parts: GatewayParts,
+        log: Log,
+        taken: TakenOver | None = None,
+    ) -> None:
+        """`taken`: what another gateway left of it; None for a new session."""
         self.id: Final = session_id
         self.secret: Final = secret
         self.bot: Final = bot
         self.over: Callable[[], None] = lambda: None
         """Called once when the session should be closed, by whoever keeps it."""
+        self.on_signal: OnSignal = nobody_signals
+        """Answers what another gateway was asked about the session."""
         trace = Trace.start()
+        before = None if taken is None else taken.recovered.snapshot
+        term = _FIRST_TERM if before is None else before.term
+        first_sample = 0 if before is None else before.mic_sample + _SKIPPED_SAMPLES
         self._log = log.bind(session=session_id, trace_id=trace.trace_id)
         self._parts = parts
         self._subjects = parts.subjects.session(session_id)
         self._subscriptions: list[Subscription] = []
         self._line = Line(self._new_peer, on_changed=self._line_changed, spawn=parts.spawn, log=self._log)
-        self._receiver = MicReceiver()
-        self._mic = MicSender(session_id, _TERM, parts.gateway)
+        self._receiver = MicReceiver(first_sample)
+        self._mic = MicSender(session_id, term, parts.gateway, self._receiver.next_sample)
         self._muted = False
-        self._ready = False
+        self._ready = taken is not None
+        self._recovered = None if taken is None else taken.recovered
+        self._superseded = False
         self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._limit = RateLimit()
         self._page = Page(self._line.tell)
-        frames = FrameWriter(session_id, _TERM, self._subjects, parts.outbox, parts.gateway, trace)
-        self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log)
+        frames = FrameWriter(session_id, term, self._subjects, parts.outbox, parts.gateway, trace)
+        self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log, before)
         self.leases: Final = SessionLeases(
             session_id,
-            _TERM,
+            term,
             parts.subjects.realm,
             bot,
             self.conductor,
@@ -117,9 +150,9 @@ class Session:
             from_sample=self._replay_from,
             gone=self._stage_gone,
         )
-        worker = LlmOrders(session_id, _TERM, self.conductor, parts.broker, parts.spawn, self._log)
+        worker = LlmOrders(session_id, term, self.conductor, parts.broker, parts.spawn, self._log)
         self._attendant = Attendant(bot, say=self.conductor.say, close=self._close_by_itself)
-        self.conductor.on_settled = lambda idle: self._attendant.settled(idle=idle)
+        self.conductor.on_settled = self._on_settled
         self.conductor.on_caller_active = self._attendant.caller_active
         self.conductor.on_trouble = self.leases.on_trouble
         self.conductor.on_stuck = self.leases.on_stuck
@@ -137,8 +170,9 @@ class Session:
             self._log,
             standing=self._standing,
             mic_sample=lambda: self._mic.next_sample,
+            taken=None if taken is None else taken.stored,
         )
-        self.keeping.on_superseded = self._superseded
+        self.keeping.on_superseded = self._on_superseded
         self.conductor.on_step = self.keeping.journal.note_step
         self.conductor.on_note = self.keeping.journal.note
         self.conductor.on_turn_border = self.keeping.turn_border
@@ -147,15 +181,27 @@ class Session:
         conductor = self.conductor
         return Standing(conductor.turn, conductor.context.state, conductor.next_segment_id, self._mic.next_sample)
 
-    def _superseded(self) -> None:
+    def _on_superseded(self) -> None:
         """Another gateway has the session: this one lets go of it."""
         self._log.warning("another gateway conducts this session")
+        self._superseded = True
         self.over()
 
     def _close_by_itself(self, close: Close) -> None:
         self._log.info("the bot ends the call", why=close.reason.value)
         self._page.error(close.words, fatal=True)
         self.over()
+
+    def _on_settled(self, idle: bool) -> None:
+        self._attendant.settled(idle=idle)
+        if idle:
+            self._idle.set()
+        else:
+            self._idle.clear()
+
+    async def until_idle(self) -> None:
+        """Return when nobody speaks and nothing is being answered."""
+        await self._idle.wait()
 
     def _on_idle(self) -> None:
         self.leases.on_idle()
@@ -205,7 +251,8 @@ class Session:
         self.keeping.close(reason)
         await self.leases.close()
         await self._give_back()
-        await self._line.close()
+        # Whose session it is now has a connection of its own, and says goodbye when it is time.
+        await self._line.close(say=not self._superseded)
         playout = self.conductor.playout.counters
         received = self._receiver.counters
         self._log.info(
@@ -262,8 +309,21 @@ class Session:
         self.conductor.on_voice(decode_voice(message.data))
 
     async def _on_ask(self, message: Msg) -> None:
-        if last_token(message.subject) != Ask.MIC:
-            return
+        match last_token(message.subject):
+            case Ask.MIC:
+                await self._replay(message)
+            case Ask.SIGNAL:
+                # It takes its time, and a worker may ask for the microphone meanwhile.
+                self._parts.spawn(self._signal(message), f"signal-{self.id}")
+            case unknown:
+                self._parts.metrics.drop(unknown, "unknown_ask")
+
+    async def _signal(self, message: Msg) -> None:
+        ask = decode(AskSignal, message.data)
+        known = knows_secret(self.secret, ask)
+        await self._parts.link.respond(message, await self.on_signal(self, ask) if known else AskSignalAnswer())
+
+    async def _replay(self, message: Msg) -> None:
         ask = decode(AskMic, message.data)
         answer = AskMicAnswer(audio=self._mic.replay(ask.from_sample, ask.to_sample), next_sample=self._mic.next_sample)
         await self._parts.link.respond(message, answer, MAX_REPLAY_BYTES)
@@ -304,6 +364,21 @@ class Session:
     def _line_changed(self) -> None:
         self._mic.clock.restart()
         self.conductor.reconnected()
+        if self._recovered is not None:
+            self._go_on(self._recovered)
+            self._recovered = None
+
+    def _go_on(self, recovered: Recovered) -> None:
+        """The caller is here again, behind a gateway that died."""
+        self._attendant.begin()
+        if recovered.cut_off:
+            self._page.cut_off()
+        if recovered.unanswered is not None:
+            self.conductor.answer_again(recovered.unanswered)
+
+    def ask_to_move(self) -> None:
+        """This gateway leaves: the page is asked to connect again, and gets to another one."""
+        self._line.send(outgoing.renegotiate())
 
     def _on_mic_frame(self, frame: MicFrame) -> None:
         payload = self._mic.payload(frame, muted=self._muted)

@@ -3,6 +3,7 @@
 Any gateway takes any of it. Where the owner of a session is gone, the one that was asked takes the session over.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import orjson
@@ -80,6 +81,7 @@ class Signalling:
         if request.type != "offer":
             raise HTTPException(400, f"an offer is expected, not {request.type[:20]!r}")
         try:
+            self._sessions.check_leaving()
             # Before anything is leased: what can't be answered must cost the stages nothing.
             validate_offer(request.sdp)
             for public_id in (request.pc_id, session_id):
@@ -89,7 +91,7 @@ class Signalling:
                     return await _connect(session, request)
                 if (answer := await self._ask(public_id, _OFFER, request)) is not None:
                     return answer
-                if (session := await self._sessions.resume(public_id)) is not None:
+                if (session := await self._sessions.resume(public_id, self._bot_again)) is not None:
                     return await _connect(session, request)
             if session_id is not None and request.pc_id is None:
                 raise HTTPException(404, "no such session: start again with /start")
@@ -123,7 +125,12 @@ class Signalling:
         return answer
 
     async def answer(self, session: Session, ask: AskSignal) -> AskSignalAnswer:
-        """Answer what another gateway was asked about a session that is held here."""
+        """Answer what another gateway was asked about a session that is held here.
+
+        Without a status: whoever asks may take the session over, for this gateway leaves.
+        """
+        if self._sessions.draining and ask.method == _OFFER:
+            return AskSignalAnswer()
         try:
             content = await self._answer(session, ask)
         except HTTPException as error:
@@ -142,11 +149,13 @@ class Signalling:
         except VariableError as error:
             raise HTTPException(400, str(error)) from error
 
+    def _bot_again(self, bot: str, variables: Mapping[str, str]) -> Bot:
+        return self.bot(StartBody(bot=bot, variables=dict(variables)))
+
     async def _answer(self, session: Session, ask: AskSignal) -> dict[str, Any]:
         try:
             match ask.method:
                 case "offer":
-                    self._sessions.check_holding(session)
                     return await _connect(session, Offer.model_validate_json(ask.body))
                 case "candidates":
                     return await _add_candidates(session, Candidates.model_validate_json(ask.body))
@@ -161,7 +170,7 @@ class Signalling:
         """The owner's answer; None where nobody holds the session."""
         body = "" if request is None else request.model_dump_json(by_alias=False)
         answer = await self._elsewhere.ask(public_id, method, body)
-        if answer is None:
+        if answer is None or answer.status == 404:
             return None
         try:
             content: dict[str, Any] = orjson.loads(answer.body)

@@ -148,6 +148,14 @@ async def test_frames_of_a_stage_at_work_that_are_lost_cost_it_its_lease(setting
     assert first in setting.workers.given_back
 
 
+async def test_text_that_is_lost_here_may_be_spoken_there(setting: Setting) -> None:
+    voice = setting.user.leases[Stage.STAGE_TTS]
+    setting.leases.on_frames_lost(setting.llm, 3.0)
+    assert Stage.STAGE_TTS not in setting.user.leases
+    await setting.another()
+    assert voice in setting.workers.given_back
+
+
 async def test_a_stage_that_has_nothing_to_do_keeps_its_worker(setting: Setting) -> None:
     setting.user.busy = False
     setting.leases.on_frames_lost(setting.llm, 3.0)

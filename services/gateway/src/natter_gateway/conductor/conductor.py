@@ -12,9 +12,11 @@ from natter_common.metrics import Metrics
 from natter_common.providers import Trouble
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.alarm import Alarm
+from natter_gateway.conductor.caller_speech import CallerSpeechFilter
 from natter_gateway.conductor.fence import Fence
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
+from natter_gateway.conductor.incidents import Incidents
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
 from natter_gateway.conductor.retelling import Retelling
@@ -22,10 +24,10 @@ from natter_gateway.conductor.stage_progress import HearingProgress
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
-from natter_gateway.conductor.watchdog import Waiting, Watchdog
+from natter_gateway.conductor.turn_settings import turn_settings
 from natter_gateway.context import Context, Entry
-from natter_gateway.echo import EchoFilter, level_dbfs
 from natter_gateway.journal.notes import ContextAdded, Note
+from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.opus import CODEC_DELAY_MS
 from natter_gateway.media.playout import Playout, PoppedFrame
@@ -34,33 +36,13 @@ from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import Modality
 from natter_gateway.turns.machine import TurnMachine
-from natter_gateway.turns.settings import TurnSettings
-from natter_gateway.turns.states import Pausing, Quiet, Silent, Thinking
+from natter_gateway.turns.states import Pausing, Quiet, Silent
 from natter_proto import Fault, Held, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
 
 _VOICE: Final = "voice"
-_APOLOGY: Final = "Sorry, something went wrong here. Please say that again."
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
 """Over it, workers have no time for replies that may be in vain."""
 _TURN_BORDERS: Final = (act.CommitUser, act.CorrectUser, act.ReopenUser, act.EndAttempt)
-
-
-def turn_settings(bot: Bot) -> TurnSettings:
-    """A bot's turn-taking, as the machine needs it."""
-    turn = bot.turn
-    return TurnSettings(
-        end_of_turn_silence_ms=turn.end_of_turn_silence_ms,
-        complete_probability=turn.complete_probability,
-        unsure_silence_ms=min(turn.unsure_silence_ms, turn.silence_limit_ms),
-        silence_limit_ms=turn.silence_limit_ms,
-        final_grace_ms=turn.final_grace_ms,
-        interruption_speech_ms=turn.interruption_speech_ms,
-        false_alarm_ms=turn.false_alarm_ms,
-        speculation=turn.speculation,
-        guesses_per_turn=turn.speculations_per_turn,
-        not_understood=bot.call_words.not_understood,
-        language=bot.language,
-    )
 
 
 class Conductor:
@@ -74,7 +56,9 @@ class Conductor:
         clock: MicClock,
         metrics: Metrics,
         log: Log,
+        before: Snapshot | None = None,
     ) -> None:
+        """`before`: where another conductor of the session left it; None for a new session."""
         self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
         """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
         self.on_stuck: Callable[[Stage], None] = lambda _stage: None
@@ -100,7 +84,7 @@ class Conductor:
         self._metrics = metrics
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._machine = TurnMachine(turn_settings(bot))
+        self._machine = TurnMachine(turn_settings(bot), 0 if before is None else before.turn)
         self._trouble = TroubleBook()
         self._hearing = HearingSide(self._machine, frames, page, self._trouble)
         self._reply = ReplySide(
@@ -116,14 +100,13 @@ class Conductor:
             prompt=self._prompt,
             stuck=self._on_stuck,
             note=self._noted,
+            before=before,
         )
         self._fence = Fence(metrics, self._on_missing)
         self._hearing_progress = HearingProgress()
         self.retelling: Final = Retelling(self._machine, self._reply, page)
-        self._echo = EchoFilter(
-            min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
-        )
-        self._watchdog = Watchdog()
+        self._speech = CallerSpeechFilter(bot, self._hearing, self._on_detected)
+        self._incidents = Incidents(self._machine, page, metrics, log, self.handle)
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
         self._room_for_guesses = True
@@ -144,11 +127,11 @@ class Conductor:
     @property
     def next_segment_id(self) -> int:
         """The number of the next segment of the session."""
-        return self._reply.next_segment_id
+        return self._reply.voice.next_segment_id
 
     @property
     def playout(self) -> Playout:
-        return self._reply.playout
+        return self._reply.voice.playout
 
     @property
     def tools(self) -> ToolRounds:
@@ -187,6 +170,11 @@ class Conductor:
         """Have the bot say a text as it is; `over` everything that goes on."""
         self.handle(ev.Say(text, over))
 
+    def answer_again(self, text: str) -> None:
+        """What the caller said in the newest turn has no answer yet: its last conductor died."""
+        self.context.remove(self.turn)
+        self.handle(ev.Typed(text, Modality.VOICE, run_immediately=True))
+
     def typed(self, text: str, modality: Modality, *, run_immediately: bool) -> None:
         self.handle(ev.Typed(text, modality, run_immediately))
 
@@ -201,8 +189,8 @@ class Conductor:
         self.on_turn_border()
 
     def set_round_trip(self, round_trip_ms: float) -> None:
-        self._reply.set_round_trip(round_trip_ms)
-        self._echo.set_round_trip(round_trip_ms)
+        self._reply.voice.set_round_trip(round_trip_ms)
+        self._speech.set_round_trip(round_trip_ms)
 
     def on_page_tool(self, call_id: str, name: str, result: object) -> None:
         """What became of a tool that the page ran."""
@@ -213,26 +201,19 @@ class Conductor:
 
     def on_speech(self, frame: Speech) -> None:
         if self._fence.admits(Stage.STAGE_VAD, frame.header, Report.SPEECH):
-            self._on_speech_of_caller(self._echo.speech(frame, self._now_ms()))
+            self._speech.on_speech(frame, self._now_ms())
 
     def hears_echo(self, at_ms: float) -> bool:
         """Whether `on_mic` has to be told of the microphone now: the bot is audible, or was just now."""
-        return self._echo.listening(at_ms)
+        return self._speech.listens(at_ms)
 
     def on_mic(self, pcm: bytes, end_sample: int, at_ms: float) -> None:
         """A frame of the caller's microphone."""
-        self._on_speech_of_caller(self._echo.heard(level_dbfs(pcm), end_sample, at_ms))
+        self._speech.heard(pcm, end_sample, at_ms)
 
     def reconnected(self) -> None:
         """Another connection to the caller."""
-        self._echo.reconnected()
-
-    def _on_speech_of_caller(self, frames: list[Speech]) -> None:
-        """What detection found that is not the bot's own voice."""
-        for frame in frames:
-            event = self._hearing.on_speech(frame)
-            if event is not None:
-                self._on_detected(event)
+        self._speech.reconnected()
 
     def _on_detected(self, event: ev.Event) -> None:
         if isinstance(event, ev.Dipped) and self._room_for_guesses != self._has_room_for_guesses():
@@ -243,10 +224,8 @@ class Conductor:
     def on_transcript(self, frame: Transcript) -> None:
         if not self._fence.admits(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT):
             return
-        if self._echo.own_words(frame.through_sample):
-            # It answers what was asked of recognition, but nobody said it.
-            del frame.words[:]
-        self.handle(self._hearing.on_transcript(frame, self._now_ms()))
+        own = self._speech.without_own_words(frame)
+        self.handle(self._hearing.on_transcript(own, self._now_ms()))
 
     def on_reply(self, frame: Reply) -> None:
         own = frame.header.producer == self._frames.producer
@@ -277,9 +256,8 @@ class Conductor:
 
     def on_frame(self, frame: PoppedFrame, at_s: float) -> None:
         """A frame of voice is handed to the network."""
-        if frame.pcm is not None:
-            self._echo.played(level_dbfs(frame.pcm), at_s * 1000)
-        if self._reply.on_frame(frame, at_s):
+        self._speech.played(frame, at_s * 1000)
+        if self._reply.voice.on_frame(frame, at_s):
             self._arm()
 
     # --- Stages that fail, and who goes on
@@ -375,13 +353,12 @@ class Conductor:
         now_ms = self._now_ms()
         actions = self._machine.step(event, now_ms)
         self.on_step(event, actions, now_ms)
-        self._watchdog.note(type(event).__name__, now_ms)
+        self._incidents.note(event, actions, now_ms)
         for action in actions:
-            self._watchdog.note(f"  {type(action).__name__}", now_ms)
             self._do(action)
         if any(isinstance(action, _TURN_BORDERS) for action in actions):
             self.on_turn_border()
-        self._watch()
+        self._incidents.look(now_ms)
         self._arm()
         self.on_settled(self.idle)
 
@@ -447,31 +424,6 @@ class Conductor:
         llm = self.leases.get(Stage.STAGE_LLM)
         return self._bot.prompt_for(llm.provider if llm is not None else "")
 
-    # --- Who waits in vain
-
-    def _watch(self) -> None:
-        """What the caller waits for now."""
-        machine, now_ms = self._machine, self._now_ms()
-        if isinstance(machine.bot, Thinking):
-            self._watchdog.waits(Waiting.ANSWER, now_ms)
-            if machine.bot.acting:
-                self._watchdog.goes_on(now_ms)
-        else:
-            pausing = isinstance(machine.caller, Pausing)
-            self._watchdog.waits(Waiting.TURN_END if pausing else Waiting.NOTHING, now_ms)
-
-    def _on_incident(self, missed: Waiting) -> None:
-        """The caller got neither voice nor words: that is put right in words, and the call goes on."""
-        self._metrics.incidents.labels(missed.value).inc()
-        timeline = self._watchdog.timeline(self._now_ms())
-        self._log.error("caller waits in vain", waiting=missed.value, turn=self._machine.turn, timeline=timeline)
-        living = self._machine.living
-        if living is not None:
-            self.handle(ev.ReplyFailed(living, _APOLOGY))
-        else:
-            self._page.error(_APOLOGY)
-        self.say(_APOLOGY)
-
     # --- Time
 
     def _now_ms(self) -> float:
@@ -480,7 +432,7 @@ class Conductor:
 
     def _arm(self) -> None:
         """Have `_tick` called when somebody wants it."""
-        dues_ms = (self._machine.deadline_ms, self._reply.due_ms, self._hearing.due_ms, self._watchdog.due_ms)
+        dues_ms = (self._machine.deadline_ms, self._reply.due_ms, self._hearing.due_ms, self._incidents.due_ms)
         if not self._ended:
             self._alarm.set(min((due for due in dues_ms if due is not None), default=None))
 
@@ -490,6 +442,5 @@ class Conductor:
         if self._hearing.overdue(self._now_ms()) and lease is not None:
             words = "Speech recognition does not answer."
             self._on_stage_trouble(StageTrouble(Stage.STAGE_STT, lease.provider, Trouble.STALLED, words, lasting=False))
-        if (missed := self._watchdog.overdue(self._now_ms())) is not Waiting.NOTHING:
-            self._on_incident(missed)
+        self._incidents.tick(self._now_ms())
         self.handle(ev.Tick())

@@ -54,6 +54,11 @@ class Page:
         if self._voice_open:
             self._send(outgoing.message("bot-tts-started"))
 
+    def cut_off(self) -> None:
+        """A reply that another gateway spoke broke off: whatever the page shows of it is closed."""
+        for kind in ("bot-interrupted", "bot-tts-stopped", "bot-llm-stopped", "bot-stopped-speaking"):
+            self._send(outgoing.message(kind))
+
     def voice_arrived(self) -> None:
         """The first voice of a reply is here."""
         if not self._voice_open:

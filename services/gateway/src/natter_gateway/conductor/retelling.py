@@ -37,7 +37,7 @@ class Retelling:
             self._page.user_stopped()
             self._page.user_message(" ".join(said))
         self._page.reply_again()
-        for notice in self._reply.so_far():
+        for notice in self._reply.voice.so_far():
             self._page.reply_news(notice)
 
     def _tell_words(self, finals: list[str], interim: str = "") -> None:

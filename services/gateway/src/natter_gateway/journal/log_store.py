@@ -49,6 +49,10 @@ class LogStore:
             raise StoreUnavailableError(f"sequence {message.seq} is no batch: {error}") from error
         return Found(message.seq, header.term, header.producer, header.number)
 
+    async def read(self, session: str, after_sequence: int) -> list[LogBatch]:
+        """The batches of a session behind a sequence. Raises `StoreUnavailableError`, `BadFrameError`."""
+        return await read_log(self._streams.js, self._streams.subjects, session, after_sequence)
+
 
 async def read_log(
     js: JetStreamContext, subjects: RealmSubjects, session: str, after_sequence: int = 0

@@ -125,8 +125,12 @@ class SessionLeases:
         if not self._serves(lease):
             return
         if self._user.works(lease.stage):
+            voice = self._user.leases.get(Stage.STAGE_TTS)
             self.on_lost(lease, since_s)
             self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(lease.stage)}-{self._session}")
+            if lease.stage == Stage.STAGE_LLM and voice is not None:
+                # It may be saying text that did not come here, and that another model writes otherwise.
+                self.on_frames_lost(voice, since_s)
         else:
             self._user.frames_lost(lease.stage)
 
