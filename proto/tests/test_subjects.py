@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natter_proto import Ask, BadTokenError, Control, RealmSubjects, Report, Stage, last_token, new_id, token
+from natter_proto.subjects import LOG_SHARDS, log_shard
 
 
 def test_subjects_of_a_session() -> None:
@@ -25,7 +26,14 @@ def test_subjects_of_a_realm() -> None:
     assert realm.worker("w1") == "natter.v1.tenant-1.worker.w1"
     assert realm.beat("g1") == "natter.v1.tenant-1.beat.g1"
     assert realm.log(3, "abc") == "natter.v1.tenant-1.log.3.abc"
+    assert realm.session_log("abc") == f"natter.v1.tenant-1.log.{log_shard('abc')}.abc"
+    assert realm.logs == "natter.v1.tenant-1.log.>"
     assert realm.tool("weather") == "natter.v1.tenant-1.tool.weather"
+
+
+def test_journals_are_spread_over_all_shards_and_stay_where_they_are() -> None:
+    assert {log_shard(f"session-{number}") for number in range(500)} == set(range(LOG_SHARDS))
+    assert log_shard("abc") == 2
 
 
 @pytest.mark.parametrize("bad", ["", "a.b", "*", ">", "a b", "a\n", "é", "x" * 65, "a/b", "a\r\nPUB x 0"])

@@ -158,13 +158,16 @@ class Caller:
             raise CallError("the data channel is not open")
         self._channel.send(text)
 
-    async def reconnect(self, within_s: float = READY_WITHIN_S) -> None:
+    async def reconnect(self, within_s: float = READY_WITHIN_S, *, url: str | None = None) -> None:
         """Go on with the same session over a new peer connection, as the official client does when the old one fails.
 
-        Losses begin to count anew. Raises RefusedError, NotReadyError.
+        `url`: another gateway than before. Losses begin to count anew. Raises RefusedError, NotReadyError,
+        NothingAnswersError.
         """
         if self._signalling is None or self._peer is None:
             raise CallError("nothing to reconnect: the call is over")
+        if url is not None:
+            self._signalling = self._signalling.at(url)
         left, heard_late = self._peer, self.microphone.late_frames
         await self._stop_pings()
         self.microphone.hush()

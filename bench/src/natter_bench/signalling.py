@@ -42,6 +42,10 @@ class Signalling:
         self._http = http
         self._base_url = base_url.rstrip("/")
 
+    def at(self, base_url: str) -> Signalling:
+        """The same with another gateway."""
+        return Signalling(self._http, base_url)
+
     async def start(self, bot: str | None, variables: Mapping[str, Any] | None = None) -> Started:
         """POST /start. `variables` are the bot's."""
         asked = _asked(bot, variables)

@@ -5,12 +5,15 @@ Every token that comes from outside is checked here, so that nobody can widen a 
 
 import re
 import secrets
+import zlib
 from enum import StrEnum
 from typing import Final
 
 from natter.v1.header_pb2 import Stage
 
 PREFIX: Final = "natter.v1"
+LOG_SHARDS: Final = 16
+"""Journals are spread over so many subjects, so that one stream can become several."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STAGE_NAMES: Final = {
     Stage.STAGE_VAD: "vad",
@@ -65,6 +68,11 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
+def log_shard(session: str) -> int:
+    """Where a session's journal belongs: 0 to `LOG_SHARDS` - 1, always the same."""
+    return zlib.crc32(session.encode()) % LOG_SHARDS
+
+
 def stage_name(stage: Stage) -> str:
     return _STAGE_NAMES[stage]
 
@@ -112,6 +120,15 @@ class RealmSubjects:
 
     def log(self, shard: int, session: str) -> str:
         return f"{self._root}.log.{shard}.{token(session)}"
+
+    def session_log(self, session: str) -> str:
+        """Where a session's journal is written."""
+        return self.log(log_shard(session), session)
+
+    @property
+    def logs(self) -> str:
+        """All journals of the realm."""
+        return f"{self._root}.log.>"
 
     def tool(self, name: str) -> str:
         return f"{self._root}.tool.{token(name)}"

@@ -136,14 +136,15 @@ def test_another_voice_says_the_rest_behind_the_last_whole_word() -> None:
     reply.add_segment(1, "One two three four.", "One two three four.")
     reply.add_segment(2, "Five.", "Five.")
     reply.add_words(1, [SpokenWord("One", 0, 2_000), SpokenWord("two", 2_000, 4_000)])
-    assert reply.add_voice(1, 0, 4_800) == 0
+    reply.add_voice(1, 0, 4_800)
     assert reply.voiced == 0
 
     complete, rest = reply.hand_over_voice()
 
     assert complete == []
     assert rest == [Unvoiced(1, "three four.", "three four."), Unvoiced(2, "Five.", "Five.")]
-    assert reply.add_voice(1, 0, 480) == 4_800
+    assert reply.place(1, 0) == 4_800
+    reply.add_voice(1, 0, 480)
     reply.add_words(1, [SpokenWord("three", 0, 1_000)])
     assert reply.set_total(1, 9_600) == 14_400
     assert reply.voiced == 1

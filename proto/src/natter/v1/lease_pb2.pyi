@@ -185,18 +185,20 @@ class Held(_message.Message):
     def __init__(self, session: _Optional[str] = ..., stage: _Optional[_Union[_header_pb2.Stage, str]] = ..., term: _Optional[int] = ..., epoch: _Optional[int] = ..., sample: _Optional[int] = ..., turn: _Optional[int] = ..., attempt: _Optional[int] = ..., segment: _Optional[int] = ...) -> None: ...
 
 class Beat(_message.Message):
-    __slots__ = ("sender", "number", "held", "draining", "load")
+    __slots__ = ("sender", "number", "held", "draining", "load", "link_losses")
     SENDER_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     LOAD_FIELD_NUMBER: _ClassVar[int]
+    LINK_LOSSES_FIELD_NUMBER: _ClassVar[int]
     sender: str
     number: int
     held: _containers.RepeatedCompositeFieldContainer[Held]
     draining: bool
     load: float
-    def __init__(self, sender: _Optional[str] = ..., number: _Optional[int] = ..., held: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., draining: _Optional[bool] = ..., load: _Optional[float] = ...) -> None: ...
+    link_losses: int
+    def __init__(self, sender: _Optional[str] = ..., number: _Optional[int] = ..., held: _Optional[_Iterable[_Union[Held, _Mapping]]] = ..., draining: _Optional[bool] = ..., load: _Optional[float] = ..., link_losses: _Optional[int] = ...) -> None: ...
 
 class AskSignal(_message.Message):
     __slots__ = ("header", "secret", "method", "body")

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
@@ -30,6 +31,8 @@ _PENDING_MESSAGES: Final = 4_096
 _PENDING_BYTES: Final = 16 * 1024 * 1024
 _WATCH_INTERVAL_S: Final = 0.25
 _WATCH_SILENCE_S: Final = 1.0
+_WATCH_SILENCE_ALONE_S: Final = 2.5
+"""Where there is no other server to go to: one that is only busy is not left, for that costs what is under way."""
 _SETTLE_S: Final = 1.0
 _STALL_S: Final = 0.5
 _COMPLAINT_INTERVAL_S: Final = 10.0
@@ -59,6 +62,8 @@ class NatsLink:
         self._log = log
         self._settled_at = 0.0
         self._last_echo = 0.0
+        self._good_until = 0.0
+        self._losses = 0
         self._complained_at = float("-inf")
         self._closing = False
 
@@ -72,9 +77,23 @@ class NatsLink:
         return self.up and asyncio.get_running_loop().time() >= self._settled_at
 
     @property
+    def losses(self) -> int:
+        """How often the link was lost: frames that were under way then are missing."""
+        return self._losses
+
+    @property
+    def good_until(self) -> float:
+        """Up to when (loop time) nothing was missing, as far as is known: of the last loss."""
+        return self._good_until
+
+    @property
     def inboxes(self) -> int:
         """Subscriptions that this connection holds (private to nats-py; read for leak tests and the health page)."""
         return len(self._client._subs)  # pyright: ignore[reportPrivateUsage]
+
+    def jetstream(self, timeout_s: float) -> JetStreamContext:
+        """Streams on this connection; `timeout_s` is for each request."""
+        return self._client.jetstream(timeout=timeout_s)
 
     async def publish(self, subject: str, frame: Message) -> None:
         """Send text: buffered for as long as nats-py allows while the link is away."""
@@ -195,9 +214,8 @@ class NatsLink:
                 if now - due > _STALL_S:
                     self._unsettle()
                     self._last_echo = now
-                elif self.up and now - self._last_echo > _WATCH_SILENCE_S:
+                elif self.up and now - self._last_echo > self._longest_silence_s():
                     self._log.warning("NATS is silent, reconnecting", silent_ms=round((now - self._last_echo) * 1000))
-                    self._last_echo = now
                     await self._client.force_reconnect()
         finally:
             await self.unsubscribe(subscription)
@@ -231,6 +249,9 @@ class NatsLink:
         if not self._client.is_closed:
             await self._client.close()
 
+    def _longest_silence_s(self) -> float:
+        return _WATCH_SILENCE_S if len(self._client.servers) > 1 else _WATCH_SILENCE_ALONE_S
+
     def _unsettle(self) -> None:
         self._settled_at = asyncio.get_running_loop().time() + _SETTLE_S
 
@@ -251,6 +272,8 @@ class NatsLink:
         self._metrics.link_up.set(0)
         if self._closing:
             return
+        self._losses += 1
+        self._good_until = self._last_echo
         self._unsettle()
         self._log.warning("link to NATS lost, reconnecting")
 

@@ -58,6 +58,12 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self.incidents: Final = Counter(
+            "natter_incidents",
+            "Callers who had spoken and got neither voice nor an error in time, by what they waited for",
+            ("waiting",),
+            registry=self.registry,
+        )
         self.speculations: Final = Counter(
             "natter_speculations",
             "Replies prepared ahead of a turn's end, by what became of them",

@@ -1,73 +1,40 @@
 """The gateway's HTTP: SmallWebRTC signalling, the list of bots, transcripts, health, and the page itself."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Annotated, Any, Final, cast
+from typing import Any, Final, cast
 
 import orjson
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from natter_common.http import HealthProbe, service_routes
 from natter_common.link import LinkDownError
 from natter_common.metrics import Metrics
 from natter_gateway.bots.catalogue import BotCatalogue
-from natter_gateway.bots.loader import UnknownBotError
-from natter_gateway.bots.model import Bot
-from natter_gateway.bots.variables import MAX_VARIABLES, VariableError
-from natter_gateway.leases.broker import LeaseRefusedError, NoCapacityError
-from natter_gateway.media.sdp import OfferError, OfferTooLargeError, validate_offer
-from natter_gateway.peer import MAX_CANDIDATES, CandidateError
-from natter_gateway.session import Session
-from natter_gateway.sessions import NotServingError, Sessions, no_capacity
+from natter_gateway.sessions import NotServingError, Sessions
 from natter_gateway.settings import GatewaySettings
-from natter_gateway.transcript import turns_of
+from natter_gateway.signalling import Candidates, Offer, Signalling, StartBody, later
 
 MAX_BODY_BYTES: Final = 128 * 1024
-_RETRY_AFTER_S: Final = "2"
-_MAX_ID_CHARACTERS: Final = 160
-
-Id = Annotated[str, Field(max_length=_MAX_ID_CHARACTERS)]
-
-
-class StartBody(BaseModel):
-    """What a page may ask for; fields that are not known are ignored."""
-
-    bot: str | None = None
-    variables: Annotated[dict[str, Any], Field(max_length=MAX_VARIABLES)] = {}
-    """Values for the bot's variables: text, numbers, true or false."""
 
 
 class StartRequest(BaseModel):
+    """Of pages that choose a bot before they connect."""
+
     body: StartBody | None = None
 
 
-class Offer(BaseModel):
-    sdp: str
-    type: str
-    pc_id: Id | None = None
-    restart_pc: bool = False
-    request_data: StartBody | None = Field(default=None, validation_alias=AliasChoices("requestData", "request_data"))
-
-
-class Candidate(BaseModel):
-    candidate: str
-    sdp_mid: str | None = None
-    sdp_mline_index: int | None = None
-
-
-class Candidates(BaseModel):
-    pc_id: Id
-    candidates: Annotated[list[Candidate], Field(max_length=MAX_CANDIDATES)]
-
-
 def make_app(
-    settings: GatewaySettings, sessions: Sessions, catalogue: BotCatalogue, metrics: Metrics, probe: HealthProbe
+    settings: GatewaySettings,
+    sessions: Sessions,
+    catalogue: BotCatalogue,
+    signalling: Signalling,
+    metrics: Metrics,
+    probe: HealthProbe,
 ) -> FastAPI:
     """Build the application; everything that it touches is handed in."""
     app = FastAPI(title="Natter", docs_url=None, redoc_url=None, routes=[*service_routes(metrics, probe)])
@@ -82,47 +49,32 @@ def make_app(
 
     @app.post("/start")
     async def start(request: StartRequest | None = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        with_bot = _bot(catalogue, (request and request.body) or StartBody())
-        async with _as_http_errors():
+        with_bot = signalling.bot((request and request.body) or StartBody())
+        try:
             await sessions.has_capacity(with_bot)
             session = sessions.reserve(with_bot)
+        except (NotServingError, LinkDownError) as error:
+            raise later(str(error)) from error
         servers = [server.model_dump(exclude_none=True) for server in settings.ice_servers]
         return {"sessionId": session.public_id, "iceConfig": {"iceServers": servers}}
 
     @app.post("/api/offer")
-    async def offer(request: Offer) -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]
-        return await _answer(sessions, catalogue, request, None)
+    async def offer(request: Offer) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return await signalling.offer(request, None)
 
     @app.post("/sessions/{session_id}/api/offer")
-    async def session_offer(session_id: str, request: Offer) -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]
-        return await _answer(sessions, catalogue, request, session_id)
+    async def session_offer(session_id: str, request: Offer) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return await signalling.offer(request, session_id)
 
     @app.patch("/api/offer")
     @app.patch("/sessions/{session_id}/api/offer")
-    async def candidates(request: Candidates) -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]
-        session = await sessions.find(request.pc_id)
-        if session is None:
-            raise HTTPException(404, "no such session: it is over, or never was")
-        try:
-            for item in request.candidates:
-                await session.add_candidate(item.candidate, item.sdp_mid, item.sdp_mline_index)
-        except CandidateError as error:
-            raise HTTPException(400, str(error)) from error
-        return {"status": "success"}
+    async def candidates(request: Candidates) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        return await signalling.candidates(request)
 
     @app.get("/sessions/{session_id}/transcript")
     async def transcript(session_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]
-        found = sessions.going_on(session_id)
-        if found is None:
-            raise HTTPException(404, "no such conversation: it is over, has not begun, or never was")
-        session, started_at = found
-        content = {
-            "session": session.id,
-            "bot": session.bot.id,
-            "started_at": started_at.isoformat(timespec="milliseconds"),
-            "turns": turns_of(session.conductor.context.entries),
-        }
-        return Response(orjson.dumps(content), media_type="application/json", headers={"cache-control": "no-store"})
+        content = orjson.dumps(await signalling.transcript(session_id))
+        return Response(content, media_type="application/json", headers={"cache-control": "no-store"})
 
     @app.get("/api/bots")
     async def bots() -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
@@ -137,61 +89,6 @@ def make_app(
             return Response(f"The page is not built ({settings.web_dir} is missing): run `make web`.\n", 404)
 
     return app
-
-
-async def _answer(
-    sessions: Sessions, catalogue: BotCatalogue, request: Offer, session_id: str | None
-) -> dict[str, str]:
-    if request.type != "offer":
-        raise HTTPException(400, f"an offer is expected, not {request.type[:20]!r}")
-    async with _as_http_errors():
-        # Before anything is leased: what can't be answered must cost the stages nothing.
-        validate_offer(request.sdp)
-        session = await _session_of(sessions, catalogue, request, session_id)
-        answer = await session.connect(request.sdp)
-    return {"sdp": answer, "type": "answer", "pc_id": session.public_id}
-
-
-async def _session_of(sessions: Sessions, catalogue: BotCatalogue, request: Offer, session_id: str | None) -> Session:
-    """The session that an offer is for: its `pc_id`'s, its URL's, or a new one."""
-    for public_id in (request.pc_id, session_id):
-        session = None if public_id is None else await sessions.find(public_id)
-        if session is not None:
-            return session
-    if session_id is not None and request.pc_id is None:
-        raise HTTPException(404, "no such session: start again with /start")
-    return await sessions.open_new(_bot(catalogue, request.request_data or StartBody()))
-
-
-def _bot(catalogue: BotCatalogue, body: StartBody) -> Bot:
-    """The bot that is asked for, with its variables filled in."""
-    try:
-        return catalogue.get(body.bot).with_variables(body.variables)
-    except UnknownBotError as error:
-        raise HTTPException(404, str(error)) from error
-    except VariableError as error:
-        raise HTTPException(400, str(error)) from error
-
-
-@asynccontextmanager
-async def _as_http_errors() -> AsyncGenerator[None]:
-    """Errors of a call's start as HTTP: what may pass is 503 with Retry-After, what can't is 4xx."""
-    try:
-        yield
-    except NoCapacityError as error:
-        raise _later(no_capacity(error.stage, error.problem)) from error
-    except (NotServingError, LinkDownError) as error:
-        raise _later(str(error)) from error
-    except TimeoutError as error:
-        raise _later("the connection took too long to set up") from error
-    except OfferTooLargeError as error:
-        raise HTTPException(413, str(error)) from error
-    except (OfferError, LeaseRefusedError) as error:
-        raise HTTPException(400, str(error)) from error
-
-
-def _later(words: str) -> HTTPException:
-    return HTTPException(503, words, headers={"Retry-After": _RETRY_AFTER_S})
 
 
 async def _bad_request(_request: Request, error: Exception) -> Response:

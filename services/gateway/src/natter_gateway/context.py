@@ -63,13 +63,28 @@ def tokens_of(entry: Entry) -> int:
     return sum(estimate_tokens(call.name + call.arguments + call.result) for call in entry.calls)
 
 
+@dataclass(frozen=True, slots=True)
+class ContextState:
+    """A whole context, to go on with elsewhere."""
+
+    entries: tuple[Entry, ...] = ()
+    summary: str = ""
+    from_turn: int = 0
+    """Turns before are not given to the model any more; `summary` stands for them."""
+
+
 class Context:
     """An ordered list of utterances and tool rounds, and the part of it that fits a budget."""
 
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
-        self._from_turn = 0
-        self._summary = ""
+    def __init__(self, state: ContextState = ContextState()) -> None:
+        self._entries: list[Entry] = list(state.entries)
+        self._from_turn = state.from_turn
+        self._summary = state.summary
+
+    @property
+    def state(self) -> ContextState:
+        """All of it: a context made of it goes on where this one is."""
+        return ContextState(tuple(self._entries), self._summary, self._from_turn)
 
     @property
     def entries(self) -> Sequence[Entry]:

@@ -9,7 +9,9 @@ from natter_common.service import Service, run_service
 from natter_gateway.app import make_app
 from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import BotError, Bots, load_bots
-from natter_gateway.leases.board import HeldLease
+from natter_gateway.elsewhere import Elsewhere
+from natter_gateway.journal.keeping import Stores
+from natter_gateway.journal.streams import Streams
 from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
 from natter_gateway.media.compat import limit_sctp_chunks
@@ -17,6 +19,7 @@ from natter_gateway.outbox import Outbox
 from natter_gateway.session import GatewayParts
 from natter_gateway.sessions import Sessions
 from natter_gateway.settings import GatewaySettings
+from natter_gateway.signalling import Signalling
 
 Background = list[asyncio.Task[None]]
 
@@ -48,7 +51,9 @@ async def serve_gateway(service: Service, settings: GatewaySettings) -> None:
             return Health(service.version, len(sessions), settings.max_sessions, tuple(reasons), details)
 
         catalogue = BotCatalogue(bots, LeaseBroker(service.link, service.subjects, service.process_id, service.log))
-        app = make_app(settings, sessions, catalogue, service.metrics, probe)
+        signalling = Signalling(sessions, catalogue, Elsewhere(service.link, service.subjects))
+        sessions.on_signal = signalling.answer
+        app = make_app(settings, sessions, catalogue, signalling, service.metrics, probe)
         sweeping = tasks.create_task(sessions.run(), name="session-sweep")
         async with serve(app, settings.http_host, settings.http_port, service.log):
             keep_for_good()
@@ -70,12 +75,16 @@ def _assemble(service: Service, settings: GatewaySettings, tasks: asyncio.TaskGr
     """Put a gateway's parts together and start those that run by themselves."""
     outbox = Outbox(service.link, service.metrics)
     broker = LeaseBroker(service.link, service.subjects, service.process_id, service.log)
-
-    def on_lost(lease: HeldLease) -> None:
-        sessions.on_lease_lost(lease)
-
     keeper = LeaseKeeper(
-        service.link, service.subjects, broker, service.process_id, service.metrics, service.log, on_lost
+        service.link, service.subjects, broker, service.process_id, service.metrics, service.log, lambda: sessions
+    )
+
+    streams = Streams(
+        service.link,
+        service.subjects,
+        service.log,
+        max_age_days=settings.journal_days,
+        max_bytes=settings.journal_max_bytes,
     )
 
     async def guarded(work: Coroutine[None, None, None], name: str) -> None:
@@ -97,6 +106,7 @@ def _assemble(service: Service, settings: GatewaySettings, tasks: asyncio.TaskGr
         outbox=outbox,
         broker=broker,
         keeper=keeper,
+        stores=Stores.of(service.process_id, streams),
         metrics=service.metrics,
         spawn=spawn,
     )
@@ -104,13 +114,17 @@ def _assemble(service: Service, settings: GatewaySettings, tasks: asyncio.TaskGr
     background = [
         tasks.create_task(outbox.run(), name="outbox"),
         tasks.create_task(keeper.run(), name="lease-keeper"),
+        tasks.create_task(streams.run(), name="streams"),
     ]
     return sessions, background
 
 
 async def _drain(service: Service, settings: GatewaySettings, sessions: Sessions) -> None:
-    """Take no new calls, let those in progress end for a while, then end them in words."""
+    """Take no new calls, let those in progress go to another gateway or end, then end them in words."""
     sessions.draining = True
     service.log.info("draining", sessions=len(sessions))
-    await sessions.wait_until_empty(settings.drain_s)
+    async with asyncio.TaskGroup() as tasks:
+        moving = tasks.create_task(sessions.move_all(settings.drain_s / 2), name="move-callers")
+        await sessions.wait_until_empty(settings.drain_s)
+        moving.cancel()
     await sessions.close_all("gateway_left", "The server is restarting. Please call again in a moment.")

@@ -42,13 +42,13 @@ class MicClock:
 class MicSender:
     """Makes the mic frames of one session: numbered, kept for 30 s, encoded without building a message anew."""
 
-    def __init__(self, session: str, term: int, producer: str) -> None:
+    def __init__(self, session: str, term: int, producer: str, first_sample: int = 0) -> None:
         self._ring: deque[tuple[int, bytes, bool, bool]] = deque(maxlen=_RING_FRAMES)
         audio = Audio(codec=Codec.CODEC_PCM_S16LE, rate_hz=MIC_RATE_HZ, channels=1, sample_count=MIC_FRAME_SAMPLES)
         self._blank = Mic(header=Header(session=session, term=term, producer=producer), audio=audio)
         self._number = 0
         self._new_message()
-        self.next_sample = 0
+        self.next_sample = first_sample
         self.clock: Final = MicClock()
 
     def payload(self, frame: MicFrame, *, muted: bool) -> bytes:

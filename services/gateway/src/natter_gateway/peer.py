@@ -19,6 +19,7 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.sdp import candidate_from_sdp
 
 from natter_common.logs import Log
+from natter_gateway.media.delivery import undelivered_messages
 from natter_gateway.media.hook import LossHook, MicHook
 from natter_gateway.media.playout import Playout, PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
@@ -51,7 +52,7 @@ class Peer:
         *,
         on_state: Callable[["Peer", str], None],
         on_message: Callable[[str | bytes], None],
-        on_channel: Callable[[], None],
+        on_channel: Callable[["Peer"], None],
         log: Log,
     ) -> None:
         servers = [RTCIceServer(server.urls, server.username, server.credential) for server in ice_servers]
@@ -61,6 +62,7 @@ class Peer:
         self._on_channel = on_channel
         self._log = log
         self._channel: RTCDataChannel | None = None
+        self._voice: VoiceTrack | None = None
         self._mic_hook: MicHook | None = None
         self._loss_hook: LossHook | None = None
         self._candidates = 0
@@ -122,6 +124,11 @@ class Peer:
         except (ValueError, InvalidStateError) as error:
             raise CandidateError(str(error)) from error
 
+    @property
+    def undelivered(self) -> int:
+        """How many of the last texts the caller's browser has not confirmed."""
+        return 0 if self._channel is None else undelivered_messages(self._channel)
+
     def send(self, text: str) -> bool:
         """Send on the data channel; False when it is not open."""
         if self._channel is None or self._channel.readyState != "open":
@@ -134,6 +141,9 @@ class Peer:
         if say and self.send(outgoing.peer_left()):
             # The transport sends what is queued at its next turn.
             await asyncio.sleep(0)
+        if self._voice is not None:
+            # Else it would take voice from the playout while it closes, which the next connection is to send.
+            self._voice.stop()
         if self._mic_hook is not None:
             self._mic_hook.close()
         if self._loss_hook is not None:
@@ -148,7 +158,7 @@ class Peer:
         self, playout: Playout, on_voice_frame: Callable[[PoppedFrame, float], object]
     ) -> RTCRtpTransceiver:
         """The transceiver that aiortc will match with the offer's first audio line, its codecs fixed before that."""
-        track = VoiceTrack(playout, on_voice_frame)
+        track = self._voice = VoiceTrack(playout, on_voice_frame)
         audio = self._pc.addTransceiver(track, direction="sendrecv")
         opus_only(audio)
         self._loss_hook = LossHook(audio.sender, track.encoder.set_packet_loss)
@@ -171,7 +181,7 @@ class Peer:
             return
         self._channel = channel
         channel.on("message", self._on_message)
-        self._on_channel()
+        self._on_channel(self)
 
 
 def _reachable(host: str, port: int) -> bool:

@@ -83,7 +83,8 @@ class Unvoiced:
     spoken: str
 
 
-ReplyNotice = SegmentShown | WordsHeard | SegmentHeard | VoiceBegan | ReplyHeard
+ReplyNews = VoiceBegan | SegmentShown | WordsHeard | SegmentHeard
+ReplyNotice = ReplyNews | ReplyHeard
 
 
 @dataclass(slots=True)
@@ -212,14 +213,17 @@ class Reply:
             segment.words.append(word.later(segment.base_samples))
             segment.word_ends.append(position)
 
-    def add_voice(self, number: int, first_sample: int, samples: int) -> int:
-        """Voice of a segment has come, numbered by who speaks now; returns its first sample in the segment."""
+    def place(self, number: int, sample: int) -> int:
+        """Where a sample, as who speaks now numbers it, lies in its segment."""
         segment = self._segments.get(number)
-        if segment is None:
-            return first_sample
-        first_sample += segment.base_samples
-        segment.received_samples = max(segment.received_samples, first_sample + samples)
-        return first_sample
+        return sample if segment is None else segment.base_samples + sample
+
+    def add_voice(self, number: int, first_sample: int, samples: int) -> None:
+        """Voice of a segment has come, numbered by who speaks now."""
+        segment = self._segments.get(number)
+        if segment is not None:
+            end = segment.base_samples + first_sample + samples
+            segment.received_samples = max(segment.received_samples, end)
 
     def set_total(self, number: int, total_samples: int) -> int:
         """All voice of a segment has come, as who speaks now numbers it; returns how many samples it has in all."""
@@ -286,6 +290,20 @@ class Reply:
             if isinstance(event, SegmentFinished) and event.key[:2] == self.key:
                 self._in_flight.append(_Handed(at_ms, event.key[2], event.total_samples, finished=True))
         return notices + self.advance(at_ms)
+
+    def so_far(self) -> list[ReplyNews]:
+        """All that was shown and heard of it, told anew."""
+        notices: list[ReplyNews] = [VoiceBegan()] if self._began else []
+        for segment in self._segments.values():
+            if not segment.shown:
+                continue
+            spoken = self.modality is not Modality.TEXT
+            notices.append(SegmentShown(segment.segment_id, segment.text, spoken))
+            if segment.heard and spoken:
+                notices.append(SegmentHeard(segment.segment_id, segment.text))
+            elif spoken and (heard := _heard_part(segment)):
+                notices.append(WordsHeard(segment.segment_id, heard, segment.text[len(heard) :], heard))
+        return notices
 
     def advance(self, now_ms: float) -> list[ReplyNotice]:
         """Time passes: what was handed out long enough ago was heard."""

@@ -4,8 +4,7 @@ It outlives a peer connection: the client may come back with a new one within th
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,10 +20,16 @@ from natter_gateway.conductor.attendant import Attendant
 from natter_gateway.conductor.conductor import Conductor
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.turn_settings import turn_settings
+from natter_gateway.elsewhere import knows_secret
+from natter_gateway.journal.keeping import Keeping, Standing, Stores
+from natter_gateway.journal.recovery import Recovered
+from natter_gateway.journal.takeover import TakenOver
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
 from natter_gateway.leases.session_leases import SessionLeases
+from natter_gateway.line import Line, OnChannel, OnState
 from natter_gateway.llm_orders import LlmOrders
 from natter_gateway.media.playout import PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
@@ -38,10 +43,14 @@ from natter_gateway.settings import GatewaySettings
 from natter_gateway.turns.events import Modality
 from natter_proto import (
     MAX_REPLAY_BYTES,
+    MIC_RATE_HZ,
     Ask,
     AskMic,
     AskMicAnswer,
+    AskSignal,
+    AskSignalAnswer,
     Fault,
+    Held,
     RealmSubjects,
     Reply,
     Report,
@@ -53,9 +62,12 @@ from natter_proto import (
     last_token,
 )
 
-_TERM: Final = 1
-_MAX_UNSENT: Final = 256
-_REPLAY_LIMIT_SAMPLES: Final = 9 * 16_000
+_FIRST_TERM: Final = 1
+_SKIPPED_SAMPLES: Final = 60 * MIC_RATE_HZ
+"""Numbers that the gateway before may have given to samples since its last snapshot: nobody may mistake them."""
+_REPLAY_LIMIT_SAMPLES: Final = 9 * MIC_RATE_HZ
+_UNDER_WAY_S: Final = 0.3
+"""A sound that began so long before may not have been told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +82,64 @@ class GatewayParts:
     outbox: Outbox
     broker: LeaseBroker
     keeper: LeaseKeeper
+    stores: Stores
     metrics: Metrics
     spawn: Callable[[Coroutine[None, None, None], str], None]
     """Starts a named task of a session's, owned by the gateway; what it raises is logged and ends no other."""
 
 
+OnSignal = Callable[["Session", AskSignal], Awaitable[AskSignalAnswer]]
+
+
+async def nobody_signals(_session: "Session", _ask: AskSignal) -> AskSignalAnswer:
+    return AskSignalAnswer()
+
+
 class Session:
     """Made when a caller starts; `open` takes the leases, `close` gives everything back."""
 
-    def __init__(self, session_id: str, secret: str, bot: Bot, parts: GatewayParts, log: Log) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        secret: str,
+        bot: Bot,
+        parts: GatewayParts,
+        log: Log,
+        taken: TakenOver | None = None,
+    ) -> None:
+        """`taken`: what another gateway left of it; None for a new session."""
         self.id: Final = session_id
         self.secret: Final = secret
         self.bot: Final = bot
-        self.lost_at: float | None = None
-        """Since when there is no connection to the caller (loop time)."""
         self.over: Callable[[], None] = lambda: None
         """Called once when the session should be closed, by whoever keeps it."""
+        self.on_signal: OnSignal = nobody_signals
+        """Answers what another gateway was asked about the session."""
         trace = Trace.start()
+        before = None if taken is None else taken.recovered.snapshot
+        term = _FIRST_TERM if before is None else before.term
+        first_sample = 0 if before is None else before.mic_sample + _SKIPPED_SAMPLES
         self._log = log.bind(session=session_id, trace_id=trace.trace_id)
         self._parts = parts
         self._subjects = parts.subjects.session(session_id)
         self._subscriptions: list[Subscription] = []
-        self._peer: Peer | None = None
-        self._receiver = MicReceiver()
-        self._mic = MicSender(session_id, _TERM, parts.gateway)
+        self._line = Line(self._new_peer, on_changed=self._line_changed, spawn=parts.spawn, log=self._log)
+        self._receiver = MicReceiver(first_sample)
+        self._mic = MicSender(session_id, term, parts.gateway, self._receiver.next_sample)
         self._muted = False
-        self._ready = False
+        self._ready = taken is not None
+        self._recovered = None if taken is None else taken.recovered
+        self._superseded = False
         self._closed = False
-        self._unsent: deque[str] = deque(maxlen=_MAX_UNSENT)
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._limit = RateLimit()
-        self._page = Page(self._send)
-        frames = FrameWriter(session_id, _TERM, self._subjects, parts.outbox, parts.gateway, trace)
-        self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log)
-        self._leases = SessionLeases(
+        self._page = Page(self._line.tell)
+        frames = FrameWriter(session_id, term, self._subjects, parts.outbox, parts.gateway, trace)
+        self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log, before)
+        self.leases: Final = SessionLeases(
             session_id,
-            _TERM,
+            term,
             parts.subjects.realm,
             bot,
             self.conductor,
@@ -115,28 +150,72 @@ class Session:
             from_sample=self._replay_from,
             gone=self._stage_gone,
         )
-        worker = LlmOrders(session_id, _TERM, self.conductor, parts.broker, parts.spawn, self._log)
+        worker = LlmOrders(session_id, term, self.conductor, parts.broker, parts.spawn, self._log)
         self._attendant = Attendant(bot, say=self.conductor.say, close=self._close_by_itself)
-        self.conductor.on_settled = lambda idle: self._attendant.settled(idle=idle)
+        self.conductor.on_settled = self._on_settled
         self.conductor.on_caller_active = self._attendant.caller_active
-        self.conductor.on_trouble = self._leases.on_trouble
+        self.conductor.on_trouble = self.leases.on_trouble
+        self.conductor.on_stuck = self.leases.on_stuck
+        self.conductor.on_missing = self.leases.on_missing
         self.conductor.on_idle = self._on_idle
         self.conductor.tools.orders = worker
         self._worker = worker
+        self.keeping: Final = Keeping(
+            session_id,
+            secret,
+            bot,
+            turn_settings(bot),
+            parts.stores,
+            parts.metrics,
+            self._log,
+            standing=self._standing,
+            mic_sample=lambda: self._mic.next_sample,
+            taken=None if taken is None else taken.stored,
+        )
+        self.keeping.on_superseded = self._on_superseded
+        self.conductor.on_step = self.keeping.journal.note_step
+        self.conductor.on_note = self.keeping.journal.note
+        self.conductor.on_turn_border = self.keeping.turn_border
+
+    def _standing(self) -> Standing:
+        conductor = self.conductor
+        return Standing(conductor.turn, conductor.context.state, conductor.next_segment_id, self._mic.next_sample)
+
+    def _on_superseded(self) -> None:
+        """Another gateway has the session: this one lets go of it."""
+        self._log.warning("another gateway conducts this session")
+        self._superseded = True
+        self.over()
 
     def _close_by_itself(self, close: Close) -> None:
         self._log.info("the bot ends the call", why=close.reason.value)
         self._page.error(close.words, fatal=True)
         self.over()
 
+    def _on_settled(self, idle: bool) -> None:
+        self._attendant.settled(idle=idle)
+        if idle:
+            self._idle.set()
+        else:
+            self._idle.clear()
+
+    async def until_idle(self) -> None:
+        """Return when nobody speaks and nothing is being answered."""
+        await self._idle.wait()
+
     def _on_idle(self) -> None:
-        self._leases.on_idle()
+        self.leases.on_idle()
         self._worker.sum_up()
 
     @property
     def public_id(self) -> str:
         """The id in URLs and `pc_id`: whoever knows it may come back to the session."""
         return f"{self.id}.{self.secret}"
+
+    @property
+    def lost_at(self) -> float | None:
+        """Since when there is no connection to the caller (loop time)."""
+        return self._line.lost_at
 
     # --- Life
 
@@ -146,15 +225,18 @@ class Session:
         Raises `NoCapacityError`, `LeaseRefusedError` or `LinkDownError`; nothing is held then.
         """
         link = self._parts.link
+        self.keeping.journal.begin()
         try:
             self._subscriptions.append(await link.subscribe(self._subjects.reports, self._on_report))
             self._subscriptions.append(await link.subscribe(self._subjects.voice, self._on_voice))
             self._subscriptions.append(await link.subscribe(self._subjects.asks, self._on_ask))
             await link.barrier()
-            await self._leases.take_all()
+            await self.leases.take_all()
         except BaseException:
             await self._give_back()
             raise
+        self._line.lost_at = asyncio.get_running_loop().time()
+        self.keeping.open(self._parts.spawn)
         self._log.info("session open", bot=self.bot.id)
 
     async def close(self, reason: str, words: str | None = None) -> None:
@@ -166,10 +248,11 @@ class Session:
             self._page.error(words, fatal=True)
         self._attendant.end()
         self.conductor.end()
-        await self._leases.close()
+        self.keeping.close(reason)
+        await self.leases.close()
         await self._give_back()
-        if self._peer is not None:
-            await self._peer.close()
+        # Whose session it is now has a connection of its own, and says goodbye when it is time.
+        await self._line.close(say=not self._superseded)
         playout = self.conductor.playout.counters
         received = self._receiver.counters
         self._log.info(
@@ -183,23 +266,23 @@ class Session:
         )
 
     async def _give_back(self) -> None:
-        await self._leases.give_back_all()
+        await self.leases.give_back_all()
         subscriptions, self._subscriptions = self._subscriptions, []
         for subscription in subscriptions:
             await self._parts.link.unsubscribe(subscription)
 
     # --- Leases
 
-    def on_lease_lost(self, lost: HeldLease) -> None:
-        """A worker is gone or forgot the session."""
-        self._leases.on_lost(lost)
+    def on_progress(self, lease: HeldLease, held: Held) -> None:
+        """How far a worker is."""
+        self.conductor.on_progress(lease, held, self._mic.next_sample)
 
-    def _replay_from(self) -> int:
+    def _replay_from(self, since_s: float) -> int:
         """Where a new worker begins to read: the caller's turn, if one is open, as far as it may be asked for."""
-        replay_from = self.conductor.replay_from_sample
-        if replay_from is None:
-            return self._mic.next_sample
-        return max(replay_from, self._mic.next_sample - _REPLAY_LIMIT_SAMPLES)
+        next_sample = self._mic.next_sample
+        unheard_s = asyncio.get_running_loop().time() - since_s + _UNDER_WAY_S
+        replay_from = self.conductor.replay_from_sample(next_sample - int(unheard_s * MIC_RATE_HZ))
+        return max(replay_from, next_sample - _REPLAY_LIMIT_SAMPLES, 0)
 
     def _stage_gone(self, words: str) -> None:
         self._page.error(words, fatal=True)
@@ -226,63 +309,76 @@ class Session:
         self.conductor.on_voice(decode_voice(message.data))
 
     async def _on_ask(self, message: Msg) -> None:
-        if last_token(message.subject) != Ask.MIC:
-            return
+        match last_token(message.subject):
+            case Ask.MIC:
+                await self._replay(message)
+            case Ask.SIGNAL:
+                # It takes its time, and a worker may ask for the microphone meanwhile.
+                self._parts.spawn(self._signal(message), f"signal-{self.id}")
+            case unknown:
+                self._parts.metrics.drop(unknown, "unknown_ask")
+
+    async def _signal(self, message: Msg) -> None:
+        ask = decode(AskSignal, message.data)
+        known = knows_secret(self.secret, ask)
+        await self._parts.link.respond(message, await self.on_signal(self, ask) if known else AskSignalAnswer())
+
+    async def _replay(self, message: Msg) -> None:
         ask = decode(AskMic, message.data)
         answer = AskMicAnswer(audio=self._mic.replay(ask.from_sample, ask.to_sample), next_sample=self._mic.next_sample)
         await self._parts.link.respond(message, answer, MAX_REPLAY_BYTES)
 
     # --- The caller
 
-    async def connect(self, offer_sdp: str) -> str:
-        """Answer an offer with a new peer connection; the one before is closed once this one is connected."""
-        peer = Peer(
-            self._parts.settings.ice_servers,
-            on_state=self._on_peer_state,
-            on_message=self._on_message,
-            on_channel=self._on_channel,
-            log=self._log,
-        )
-        try:
-            answer = await peer.answer(
+    async def connect(self, offer_sdp: str, *, new_client: bool) -> str:
+        """Answer an offer with a new peer connection; the one before is closed once this one is connected.
+
+        `new_client`: whoever offers was not told of the conversation so far.
+        """
+
+        async def answer(peer: Peer) -> str:
+            return await peer.answer(
                 offer_sdp, self._receiver, self._on_mic_frame, self.conductor.playout, self._on_voice_frame
             )
-        except BaseException as error:
-            await peer.close(say=False)
-            if self._peer is None and isinstance(error, OfferError):
+
+        try:
+            return await self._line.connect(answer, new_client=new_client)
+        except OfferError:
+            if not self._line.began:
                 # The client takes a 4xx for final: it will not come back to what was leased for it.
                 self.over()
             raise
-        before, self._peer = self._peer, peer
-        if before is not None:
-            await before.close(say=False)
-        self._mic.clock.restart()
-        self.conductor.reconnected()
-        if self.lost_at is None:
-            self.lost_at = asyncio.get_running_loop().time()
-        return answer
 
     async def add_candidate(self, candidate: str, sdp_mid: str | None, sdp_mline_index: int | None) -> None:
-        if self._peer is not None:
-            await self._peer.add_candidate(candidate, sdp_mid, sdp_mline_index)
+        await self._line.add_candidate(candidate, sdp_mid, sdp_mline_index)
 
-    def _on_peer_state(self, peer: Peer, state: str) -> None:
-        if peer is not self._peer:
-            return
-        self._log.info("connection", state=state)
-        if state == "connected":
-            self.lost_at = None
-        elif state in ("failed", "closed", "disconnected") and self.lost_at is None:
-            self.lost_at = asyncio.get_running_loop().time()
+    def _new_peer(self, on_state: OnState, on_channel: OnChannel) -> Peer:
+        return Peer(
+            self._parts.settings.ice_servers,
+            on_state=on_state,
+            on_message=self._on_message,
+            on_channel=on_channel,
+            log=self._log,
+        )
 
-    def _on_channel(self) -> None:
-        while self._unsent and self._peer is not None and self._peer.send(self._unsent[0]):
-            self._unsent.popleft()
+    def _line_changed(self) -> None:
+        self._mic.clock.restart()
+        self.conductor.reconnected()
+        if self._recovered is not None:
+            self._go_on(self._recovered)
+            self._recovered = None
 
-    def _send(self, text: str) -> None:
-        if self._peer is None or not self._peer.send(text):
-            # Kept for the connection that comes back; over the bound the oldest goes.
-            self._unsent.append(text)
+    def _go_on(self, recovered: Recovered) -> None:
+        """The caller is here again, behind a gateway that died."""
+        self._attendant.begin()
+        if recovered.cut_off:
+            self._page.cut_off()
+        if recovered.unanswered is not None:
+            self.conductor.answer_again(recovered.unanswered)
+
+    def ask_to_move(self) -> None:
+        """This gateway leaves: the page is asked to connect again, and gets to another one."""
+        self._line.send(outgoing.renegotiate())
 
     def _on_mic_frame(self, frame: MicFrame) -> None:
         payload = self._mic.payload(frame, muted=self._muted)
@@ -308,7 +404,7 @@ class Session:
         except incoming.BadMessageError as error:
             self._parts.metrics.drop("rtvi", "bad_message")
             self._log.warning("bad message from the page", reason=str(error))
-            self._send(
+            self._line.send(
                 outgoing.error(str(error), fatal=False)
                 if error.request_id is None
                 else outgoing.error_response(error.request_id, str(error))
@@ -321,8 +417,8 @@ class Session:
                 self._on_track_status(message)
             case incoming.Ping() | incoming.Ignored():
                 pass
-        if self._peer is not None and self._peer.round_trip_ms is not None:
-            self.conductor.set_round_trip(self._peer.round_trip_ms)
+        if (round_trip_ms := self._line.round_trip_ms) is not None:
+            self.conductor.set_round_trip(round_trip_ms)
 
     def _on_track_status(self, status: incoming.TrackStatus) -> None:
         if status.receiver_index != 0 or self._muted == (not status.enabled):
@@ -338,10 +434,15 @@ class Session:
             case incoming.ClientReady():
                 problem = request.version_problem()
                 if problem is not None:
-                    self._send(outgoing.error_response(request_id, problem))
-                self._send(outgoing.bot_ready(request_id, self._parts.version))
+                    self._line.send(outgoing.error_response(request_id, problem))
+                self._line.send(
+                    outgoing.bot_ready(request_id, self._parts.version, self.conductor.retelling.first_turn)
+                )
+                self._line.ready()
                 self._attendant.begin()
-                if not self._ready:
+                if self._ready:
+                    self.conductor.retelling.tell()
+                else:
                     self._ready = True
                     self.conductor.greet()
             case incoming.SendText():
@@ -349,12 +450,14 @@ class Session:
                 self.conductor.typed(request.content, modality, run_immediately=request.options.run_immediately)
             case incoming.AppendToContext():
                 if request.role == "assistant":
-                    self.conductor.context.add_heard(self.conductor.turn, request.content)
+                    self.conductor.add_to_context(request.content)
                 else:
                     self.conductor.typed(request.content, Modality.VOICE, run_immediately=request.run_immediately)
             case incoming.FunctionCallResult():
                 self.conductor.on_page_tool(request.tool_call_id, request.function_name, request.result)
+            case incoming.ClientMessage(t=incoming.PING):
+                self._line.send(outgoing.server_response(request_id, incoming.PING, None))
             case incoming.ClientMessage():
-                self._send(outgoing.error_response(request_id, f"this bot has no answer to {request.t!r}"))
+                self._line.send(outgoing.error_response(request_id, f"this bot has no answer to {request.t!r}"))
             case incoming.DisconnectBot():
                 self.over()

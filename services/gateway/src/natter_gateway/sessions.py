@@ -3,20 +3,28 @@
 import asyncio
 import hmac
 import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from natter_common.logs import Log
 from natter_gateway.bots.model import Bot
+from natter_gateway.journal.snapshot import BadSnapshotError
+from natter_gateway.journal.snapshot_store import HeldElsewhereError
+from natter_gateway.journal.streams import StoreUnavailableError
+from natter_gateway.journal.takeover import TakenOver, take_over
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.session_leases import STAGES
-from natter_gateway.session import GatewayParts, Session
-from natter_proto import BadTokenError, Stage, new_id, token
+from natter_gateway.session import GatewayParts, OnSignal, Session, nobody_signals
+from natter_proto import BadFrameError, BadTokenError, Held, Stage, new_id, token
 
 _SECRET_BYTES: Final = 16
 _RESERVATION_S: Final = 60.0
 _SWEEP_INTERVAL_S: Final = 0.5
 _MAX_RESERVED: Final = 1_000
+
+BotOf = Callable[[str, Mapping[str, str]], Bot]
 
 
 class NotServingError(RuntimeError):
@@ -35,6 +43,8 @@ class Sessions:
         self._started_at: dict[str, datetime] = {}
         self._emptied = asyncio.Event()
         self.draining = False
+        self.on_signal: OnSignal = nobody_signals
+        """Answers what other gateways are asked about the sessions that are held here."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -50,6 +60,33 @@ class Sessions:
             raise NotServingError("too many callers are starting at once")
         session = self._new(bot)
         self._reserved[session.id] = (session, asyncio.get_running_loop().time())
+        return session
+
+    async def resume(self, public_id: str, bot_of: BotOf) -> Session | None:
+        """A session whose gateway is gone, taken over and open here; None when there is none.
+
+        `bot_of` gives a bot by its id and variables. Raises what `open_new` does: who asked may ask again then.
+        """
+        session_id = _session_id(public_id)
+        if session_id is None or session_id in self._opening:
+            return None if session_id is None else await self.find(public_id)
+        self._check_serving()
+        try:
+            taken = await take_over(
+                self._parts.stores, session_id, lambda found: _same(f"{session_id}.{found.secret}", public_id)
+            )
+        except (HeldElsewhereError, StoreUnavailableError) as error:
+            raise NotServingError(f"the conversation can't be taken over yet: {error}") from error
+        except (BadSnapshotError, BadFrameError) as error:
+            self._log.error("snapshot or journal can't be read", session=session_id, reason=str(error))
+            return None
+        if taken is None or session_id in self._open:
+            return self._open.get(session_id)
+        snapshot = taken.recovered.snapshot
+        session = self._new(bot_of(snapshot.bot, snapshot.variables), session_id, snapshot.secret, taken)
+        await self._open_session(session)
+        self._started_at[session.id] = datetime.fromtimestamp(snapshot.started_unix_ms / 1000, UTC)
+        self._log.info("session taken over", session=session.id, term=snapshot.term, turn=snapshot.turn)
         return session
 
     async def open_new(self, bot: Bot) -> Session:
@@ -95,10 +132,27 @@ class Sessions:
             if await self._parts.broker.has_room(stage, providers) is None:
                 raise NotServingError(no_capacity(stage, self._parts.broker.problem(stage, providers)))
 
-    def on_lease_lost(self, lease: HeldLease) -> None:
-        session = self._open.get(lease.session)
-        if session is not None:
-            session.on_lease_lost(lease)
+    # --- What the keeper of the leases says
+
+    def on_lease_lost(self, lease: HeldLease, since_s: float) -> None:
+        """A worker is gone or forgot the session."""
+        if (session := self._open.get(lease.session)) is not None:
+            session.leases.on_lost(lease, since_s)
+
+    def on_frames_lost(self, lease: HeldLease, since_s: float) -> None:
+        """Frames to or from a worker may be missing."""
+        if (session := self._open.get(lease.session)) is not None:
+            session.leases.on_frames_lost(lease, since_s)
+
+    def on_worker_leaves(self, lease: HeldLease) -> None:
+        """A worker drains."""
+        if (session := self._open.get(lease.session)) is not None:
+            session.leases.on_worker_leaves(lease)
+
+    def on_progress(self, lease: HeldLease, held: Held) -> None:
+        """How far a worker is."""
+        if (session := self._open.get(lease.session)) is not None:
+            session.on_progress(lease, held)
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -114,6 +168,16 @@ class Sessions:
                 if now - since > _RESERVATION_S:
                     del self._reserved[session_id]
 
+    async def move_all(self, within_s: float) -> None:
+        """Have the callers go to another gateway: each when nobody speaks, or when the time is over."""
+        await asyncio.gather(*(self._move(session, within_s) for session in list(self._open.values())))
+
+    async def _move(self, session: Session, within_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await session.until_idle()
+        session.ask_to_move()
+
     async def wait_until_empty(self, timeout_s: float) -> None:
         """Return when the last conversation is over, or the time is."""
         try:
@@ -128,18 +192,27 @@ class Sessions:
         """End every conversation."""
         await asyncio.gather(*(self._close(session, reason, words) for session in list(self._open.values())))
 
-    def _check_serving(self) -> None:
+    def check_leaving(self) -> None:
+        """Raise `NotServingError` when callers are to go to another gateway."""
         if self.draining:
             raise NotServingError("this gateway is leaving")
+
+    def _check_serving(self) -> None:
+        self.check_leaving()
         if not self._parts.link.up:
             raise NotServingError("NATS is not connected")
         if len(self._open) >= self._parts.settings.max_sessions:
             raise NotServingError(f"{len(self._open)} conversations are going on, more do not fit")
 
-    def _new(self, bot: Bot) -> Session:
+    def _new(
+        self, bot: Bot, session_id: str | None = None, secret: str | None = None, taken: TakenOver | None = None
+    ) -> Session:
         self._check_serving()
-        session = Session(new_id(), secrets.token_hex(_SECRET_BYTES), bot, self._parts, self._log)
+        session = Session(
+            session_id or new_id(), secret or secrets.token_hex(_SECRET_BYTES), bot, self._parts, self._log, taken
+        )
         session.over = lambda: self._end(session, "client_left")
+        session.on_signal = self.on_signal
         return session
 
     async def _open_session(self, session: Session) -> None:
@@ -154,7 +227,6 @@ class Sessions:
         finally:
             del self._opening[session.id]
             opened.set()
-        session.lost_at = asyncio.get_running_loop().time()
         self._started_at[session.id] = datetime.now(UTC)
 
     def _end(self, session: Session, reason: str) -> None:

@@ -32,10 +32,15 @@ class GatewaySettings(ServiceSettings):
     max_sessions: Annotated[int, Field(ge=1, le=10_000)] = 100
     ice_servers: Annotated[tuple[IceServer, ...], NoDecode] = ()
     """A JSON list of STUN and TURN servers, handed to callers and used by the gateway itself."""
-    reconnect_grace_s: Annotated[float, Field(ge=0, le=600)] = 20.0
-    """A session outlives its lost connection for this long."""
+    reconnect_grace_s: Annotated[float, Field(ge=0, le=600)] = 75.0
+    """A session outlives its lost connection for this long; pages try for a minute to get it back."""
     drain_s: Annotated[float, Field(ge=0, le=600)] = 20.0
     """After SIGTERM: how long conversations may go on."""
+
+    journal_days: Annotated[float, Field(gt=0, le=3_650)] = 7.0
+    """Journals of conversations are kept for so many days."""
+    journal_max_bytes: Annotated[int, Field(ge=16 * 1024 * 1024)] = 1024 * 1024 * 1024
+    """Of all journals together: over it the oldest go."""
 
     @field_validator("ice_servers", mode="before")
     @classmethod

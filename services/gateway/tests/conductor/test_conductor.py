@@ -153,7 +153,7 @@ async def test_speech_before_the_reply_was_heard_takes_the_turn_back(new_stages:
     base = Header(session="abc", term=1, epoch=1)
     for event in (SpeechEvent.SPEECH_EVENT_SPEECH, SpeechEvent.SPEECH_EVENT_PAUSE):
         stages.conductor.on_speech(
-            Speech(header=base, event=event, sample=91_000, through_sample=100_000, probability=0.9)
+            Speech(header=base, event=event, sample=91_000, through_sample=101_000, probability=0.9)
         )
     words = [Word(text="tea"), Word(text="please.")]
     stages.conductor.on_transcript(
@@ -214,7 +214,7 @@ async def test_a_new_recognition_worker_is_asked_for_what_its_predecessor_owed(n
     pause = Speech(header=base, event=SpeechEvent.SPEECH_EVENT_PAUSE, sample=16_000, through_sample=16_000)
     stages.conductor.on_speech(pause)
     stages.conductor.stage_lost(Stage.STAGE_STT)
-    assert stages.conductor.replay_from_sample == 8_000
+    assert stages.conductor.replay_from_sample(15_000) == 8_000
     stages.conductor.stage_leased(HeldLease("abc", Stage.STAGE_STT, 1, 2, "w2", "local", "x"))
     first, second = stages.of(Finalize)
     assert (first.finalize_id, first.through_sample) == (second.finalize_id, second.through_sample)

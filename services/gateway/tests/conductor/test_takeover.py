@@ -1,5 +1,6 @@
 """Another worker goes on where one failed: nothing lost, nothing twice; what can't be had is told."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -182,3 +183,30 @@ async def test_another_recognizer_hears_what_was_said_before_a_pause_too(new_sta
     stages.conductor.stage_leased(lease(Stage.STAGE_STT))
     told = stages.of(State)[-1]
     assert (told.speaking, told.speech_from_sample) == (True, 16_000)
+
+
+async def test_a_caller_who_waits_in_vain_gets_an_apology_and_the_call_goes_on(
+    new_stages: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("natter_gateway.conductor.watchdog.DEADLINE_MS", 1.0)
+    stages = new_stages()
+    await stages.speak("hello")
+    async with asyncio.timeout(5):
+        while not errors(stages):
+            await asyncio.sleep(0)
+    assert errors(stages) == ["Sorry, something went wrong here. Please say that again."]
+    assert stages.of(Reply)[0].text == "Sorry, something went wrong here."
+    assert 'natter_incidents_total{waiting="answer"} 1.0' in stages.metrics.exposition()[0].decode()
+    stages.conductor.end()
+
+
+async def test_frames_that_are_missing_are_asked_for_again(new_stages: Any) -> None:
+    stages = new_stages()
+    missing: list[Stage] = []
+    stages.conductor.on_missing = missing.append
+    await stages.speak("hello")
+    for number in (1, 3):
+        header = stages.header(number)
+        header.number = number
+        stages.conductor.on_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_DELTA, text="Hello"))
+    assert missing == [Stage.STAGE_LLM]

@@ -279,6 +279,7 @@ class Worker:
             held=[self._held(key) for key in keys if key in self._running],
             draining=self._book.draining,
             load=self._book.load,
+            link_losses=self._service.link.losses,
         )
         await self._service.link.publish_audio(self._service.subjects.beat(gateway), beat)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from natter_gateway.bots.call import CALL_TEXT_CHARACTERS, CALL_TEXTS, CallSection, CallWords
@@ -156,6 +156,7 @@ class Bot(Section):
     tts: TtsSection = TtsSection()
     tools: Tools = ()
     record: Literal["none", "text"] = "none"
+    _chosen: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
 
     @model_validator(mode="after")
     def _turn_after_pause(self) -> Self:
@@ -202,7 +203,14 @@ class Bot(Section):
         own = {field: text for field, text in filled.items() if not field.startswith("call.")}
         said = {field.removeprefix("call."): text for field, text in filled.items() if field not in own}
         call = self.call.model_copy(update=said)
-        return self.model_copy(update={**own, "call": call, "variables": ()})
+        bot = self.model_copy(update={**own, "call": call, "variables": ()})
+        bot._chosen = chosen
+        return bot
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """What `with_variables` filled in: given to it again, the same comes of it."""
+        return self._chosen
 
     @property
     def call_words(self) -> CallWords:

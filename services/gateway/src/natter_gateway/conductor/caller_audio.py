@@ -24,6 +24,11 @@ class CallerAudio:
         """Recognition has closed everything before."""
         self._closed_through_sample = max(self._closed_through_sample, through_sample)
 
+    @property
+    def settled_through_sample(self) -> int:
+        """What lies before needs no worker any more: recognition has closed it, or it was speech that is over."""
+        return max(self.speech_to_sample, self._closed_through_sample)
+
     def speech(self, caller: CallerState) -> CallerSpeech:
         """What recognition has to know now."""
         if isinstance(caller, (Talking, Stirring, Interjecting)):

@@ -4,7 +4,7 @@ Everything here runs in plain functions on the event loop and never waits; frame
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from natter_common.logs import Log
@@ -12,15 +12,22 @@ from natter_common.metrics import Metrics
 from natter_common.providers import Trouble
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.alarm import Alarm
+from natter_gateway.conductor.caller_speech import CallerSpeechFilter
+from natter_gateway.conductor.fence import Fence
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
+from natter_gateway.conductor.incidents import Incidents
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
+from natter_gateway.conductor.retelling import Retelling
+from natter_gateway.conductor.stage_progress import HearingProgress
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
+from natter_gateway.conductor.turn_settings import turn_settings
 from natter_gateway.context import Context, Entry
-from natter_gateway.echo import EchoFilter, level_dbfs
+from natter_gateway.journal.notes import ContextAdded, Note
+from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.opus import CODEC_DELAY_MS
 from natter_gateway.media.playout import Playout, PoppedFrame
@@ -29,31 +36,13 @@ from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import Modality
 from natter_gateway.turns.machine import TurnMachine
-from natter_gateway.turns.settings import TurnSettings
 from natter_gateway.turns.states import Pausing, Quiet, Silent
-from natter_proto import Fault, Reply, Speech, Stage, Tool, Transcript, Voice, stage_name
-from natter_proto import Header as FrameHeader
+from natter_proto import Fault, Held, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
 
+_VOICE: Final = "voice"
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
 """Over it, workers have no time for replies that may be in vain."""
-
-
-def turn_settings(bot: Bot) -> TurnSettings:
-    """A bot's turn-taking, as the machine needs it."""
-    turn = bot.turn
-    return TurnSettings(
-        end_of_turn_silence_ms=turn.end_of_turn_silence_ms,
-        complete_probability=turn.complete_probability,
-        unsure_silence_ms=min(turn.unsure_silence_ms, turn.silence_limit_ms),
-        silence_limit_ms=turn.silence_limit_ms,
-        final_grace_ms=turn.final_grace_ms,
-        interruption_speech_ms=turn.interruption_speech_ms,
-        false_alarm_ms=turn.false_alarm_ms,
-        speculation=turn.speculation,
-        guesses_per_turn=turn.speculations_per_turn,
-        not_understood=bot.call_words.not_understood,
-        language=bot.language,
-    )
+_TURN_BORDERS: Final = (act.CommitUser, act.CorrectUser, act.ReopenUser, act.EndAttempt)
 
 
 class Conductor:
@@ -67,17 +56,27 @@ class Conductor:
         clock: MicClock,
         metrics: Metrics,
         log: Log,
+        before: Snapshot | None = None,
     ) -> None:
-        self.leases: dict[Stage, HeldLease] = {}
-        """The stages' current leases: frames of older epochs are dropped."""
+        """`before`: where another conductor of the session left it; None for a new session."""
         self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
         """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
+        self.on_stuck: Callable[[Stage], None] = lambda _stage: None
+        """Told of a stage whose worker does not go on."""
+        self.on_missing: Callable[[Stage], None] = lambda _stage: None
+        """Told of a stage of whose frames some did not come."""
         self.on_idle: Callable[[], None] = lambda: None
         """Told when a reply is over and nothing goes on."""
         self.on_settled: Callable[[bool], None] = lambda _idle: None
         """Told after each event whether nothing goes on now."""
         self.on_caller_active: Callable[[], None] = lambda: None
         """Told of each turn of the caller's."""
+        self.on_step: Callable[[ev.Event, Sequence[act.Action], float], None] = lambda _event, _actions, _now_ms: None
+        """Told what the machine was told, what it decided, and when: before that is done."""
+        self.on_note: Callable[[Note], None] = lambda _note: None
+        """Told what was heard, and what tools did."""
+        self.on_turn_border: Callable[[], None] = lambda: None
+        """Told when the context has changed."""
         self._bot = bot
         self._frames = frames
         self._page = page
@@ -85,7 +84,7 @@ class Conductor:
         self._metrics = metrics
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._machine = TurnMachine(turn_settings(bot))
+        self._machine = TurnMachine(turn_settings(bot), 0 if before is None else before.turn)
         self._trouble = TroubleBook()
         self._hearing = HearingSide(self._machine, frames, page, self._trouble)
         self._reply = ReplySide(
@@ -99,13 +98,23 @@ class Conductor:
             handle=self.handle,
             publish_state=self.publish_state,
             prompt=self._prompt,
+            stuck=self._on_stuck,
+            note=self._noted,
+            before=before,
         )
-        self._echo = EchoFilter(
-            min_speech_ms=bot.vad.min_speech_duration_ms, min_silence_ms=bot.vad.min_silence_duration_ms
-        )
+        self._fence = Fence(metrics, self._on_missing)
+        self._hearing_progress = HearingProgress()
+        self.retelling: Final = Retelling(self._machine, self._reply, page)
+        self._speech = CallerSpeechFilter(bot, self._hearing, self._on_detected)
+        self._incidents = Incidents(self._machine, page, metrics, log, self.handle)
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
         self._room_for_guesses = True
+
+    @property
+    def leases(self) -> dict[Stage, HeldLease]:
+        """The stages' current leases."""
+        return self._fence.leases
 
     @property
     def turn(self) -> int:
@@ -116,8 +125,13 @@ class Conductor:
         return self._reply.context
 
     @property
+    def next_segment_id(self) -> int:
+        """The number of the next segment of the session."""
+        return self._reply.voice.next_segment_id
+
+    @property
     def playout(self) -> Playout:
-        return self._reply.playout
+        return self._reply.voice.playout
 
     @property
     def tools(self) -> ToolRounds:
@@ -130,10 +144,20 @@ class Conductor:
         quiet = isinstance(machine.caller, Quiet) and isinstance(machine.bot, Silent)
         return quiet and machine.guess is None and not self.tools.busy
 
-    @property
-    def replay_from_sample(self) -> int | None:
-        """Where a new vad or stt worker has to begin to read; None: with what comes now."""
-        return self._hearing.replay_from_sample
+    def replay_from_sample(self, unheard_from_sample: int) -> int:
+        """Where a new vad or stt worker has to begin to read, if the last one heard nothing from a sample on."""
+        begin = self._hearing.replay_from_sample
+        return max(self._hearing.settled_through_sample, unheard_from_sample) if begin is None else begin
+
+    def on_progress(self, lease: HeldLease, held: Held, mic_sample: int) -> None:
+        """How far a worker is, while the microphone is at a sample."""
+        current = self.leases.get(lease.stage) == lease
+        if current and self._hearing_progress.stalls(lease.stage, lease.epoch, held.sample, mic_sample):
+            self.on_stuck(lease.stage)
+
+    def works(self, stage: Stage) -> bool:
+        """Whether a stage has something to do now: what it was told or has told may be missing then."""
+        return stage in (Stage.STAGE_VAD, Stage.STAGE_STT) or self._reply.is_made_by(stage)
 
     # --- The caller and the page
 
@@ -146,6 +170,11 @@ class Conductor:
         """Have the bot say a text as it is; `over` everything that goes on."""
         self.handle(ev.Say(text, over))
 
+    def answer_again(self, text: str) -> None:
+        """What the caller said in the newest turn has no answer yet: its last conductor died."""
+        self.context.remove(self.turn)
+        self.handle(ev.Typed(text, Modality.VOICE, run_immediately=True))
+
     def typed(self, text: str, modality: Modality, *, run_immediately: bool) -> None:
         self.handle(ev.Typed(text, modality, run_immediately))
 
@@ -153,9 +182,15 @@ class Conductor:
         """The caller switched the microphone off."""
         self.handle(ev.Muted(next_sample))
 
+    def add_to_context(self, text: str) -> None:
+        """The page puts words into the bot's mouth."""
+        self.context.add_heard(self.turn, text)
+        self.on_note(ContextAdded(self.turn, text))
+        self.on_turn_border()
+
     def set_round_trip(self, round_trip_ms: float) -> None:
-        self._reply.set_round_trip(round_trip_ms)
-        self._echo.set_round_trip(round_trip_ms)
+        self._reply.voice.set_round_trip(round_trip_ms)
+        self._speech.set_round_trip(round_trip_ms)
 
     def on_page_tool(self, call_id: str, name: str, result: object) -> None:
         """What became of a tool that the page ran."""
@@ -165,27 +200,20 @@ class Conductor:
     # --- Frames of the stages
 
     def on_speech(self, frame: Speech) -> None:
-        if not self._stale(Stage.STAGE_VAD, frame.header):
-            self._on_speech_of_caller(self._echo.speech(frame, self._now_ms()))
+        if self._fence.admits(Stage.STAGE_VAD, frame.header, Report.SPEECH):
+            self._speech.on_speech(frame, self._now_ms())
 
     def hears_echo(self, at_ms: float) -> bool:
         """Whether `on_mic` has to be told of the microphone now: the bot is audible, or was just now."""
-        return self._echo.listening(at_ms)
+        return self._speech.listens(at_ms)
 
     def on_mic(self, pcm: bytes, end_sample: int, at_ms: float) -> None:
         """A frame of the caller's microphone."""
-        self._on_speech_of_caller(self._echo.heard(level_dbfs(pcm), end_sample, at_ms))
+        self._speech.heard(pcm, end_sample, at_ms)
 
     def reconnected(self) -> None:
         """Another connection to the caller."""
-        self._echo.reconnected()
-
-    def _on_speech_of_caller(self, frames: list[Speech]) -> None:
-        """What detection found that is not the bot's own voice."""
-        for frame in frames:
-            event = self._hearing.on_speech(frame)
-            if event is not None:
-                self._on_detected(event)
+        self._speech.reconnected()
 
     def _on_detected(self, event: ev.Event) -> None:
         if isinstance(event, ev.Dipped) and self._room_for_guesses != self._has_room_for_guesses():
@@ -194,29 +222,28 @@ class Conductor:
         self.handle(event)
 
     def on_transcript(self, frame: Transcript) -> None:
-        if self._stale(Stage.STAGE_STT, frame.header):
+        if not self._fence.admits(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT):
             return
-        if self._echo.own_words(frame.through_sample):
-            # It answers what was asked of recognition, but nobody said it.
-            del frame.words[:]
-        self.handle(self._hearing.on_transcript(frame, self._now_ms()))
+        own = self._speech.without_own_words(frame)
+        self.handle(self._hearing.on_transcript(own, self._now_ms()))
 
     def on_reply(self, frame: Reply) -> None:
-        if frame.header.producer != self._frames.producer and not self._stale(Stage.STAGE_LLM, frame.header):
+        own = frame.header.producer == self._frames.producer
+        if not own and self._fence.admits(Stage.STAGE_LLM, frame.header, Report.REPLY):
             self._reply.on_reply(frame)
 
     def on_voice(self, frame: Voice) -> None:
-        if not self._stale(Stage.STAGE_TTS, frame.header):
+        if self._fence.admits(Stage.STAGE_TTS, frame.header, _VOICE):
             self._reply.on_voice(frame)
 
     def on_tool(self, frame: Tool) -> None:
         """What became of a tool that a worker ran."""
-        if not self._stale(Stage.STAGE_LLM, frame.header):
+        if self._fence.admits(Stage.STAGE_LLM, frame.header, Report.TOOL):
             self.tools.on_result(frame.result)
             self._arm()
 
     def on_fault(self, frame: Fault) -> None:
-        if self._stale(frame.stage, frame.header):
+        if not self._fence.admits(frame.stage, frame.header, Report.FAULT):
             return
         key = (frame.header.turn, frame.header.attempt)
         self._log.warning(
@@ -229,9 +256,8 @@ class Conductor:
 
     def on_frame(self, frame: PoppedFrame, at_s: float) -> None:
         """A frame of voice is handed to the network."""
-        if frame.pcm is not None:
-            self._echo.played(level_dbfs(frame.pcm), at_s * 1000)
-        if self._reply.on_frame(frame, at_s):
+        self._speech.played(frame, at_s * 1000)
+        if self._reply.voice.on_frame(frame, at_s):
             self._arm()
 
     # --- Stages that fail, and who goes on
@@ -245,10 +271,21 @@ class Conductor:
             self.handle(ev.ReplyFailed(living, trouble.words))
         self.on_trouble(trouble)
 
+    def _on_stuck(self, stage: Stage) -> None:
+        self.on_stuck(stage)
+
+    def _on_missing(self, stage: Stage) -> None:
+        self.on_missing(stage)
+
     def stage_lost(self, stage: Stage) -> None:
         """A stage has no worker (any more): another will go on where it was. What the old one still says is dropped."""
         self.leases.pop(stage, None)
         self._reply.stage_lost(stage)
+
+    def frames_lost(self, stage: Stage) -> None:
+        """Frames of a stage that has nothing to do now may be missing: only what was prepared is given up."""
+        self._reply.stage_idled(stage)
+        self.publish_state()
 
     def stage_hopeless(self, stage: Stage, words: str) -> None:
         """Nobody can serve a stage until somebody does something about it: the caller is told, once."""
@@ -298,6 +335,7 @@ class Conductor:
     def sum_up(self, behind_turn: int, summary: str) -> None:
         """From now on `summary` stands for all before a turn."""
         self.context.sum_up(behind_turn, summary)
+        self.on_turn_border()
 
     def end(self) -> None:
         """The session is over: say so to the stages, stop the clock."""
@@ -312,8 +350,15 @@ class Conductor:
         """Give the machine an event and do what it decides."""
         if self._ended:
             return
-        for action in self._machine.step(event, self._now_ms()):
+        now_ms = self._now_ms()
+        actions = self._machine.step(event, now_ms)
+        self.on_step(event, actions, now_ms)
+        self._incidents.note(event, actions, now_ms)
+        for action in actions:
             self._do(action)
+        if any(isinstance(action, _TURN_BORDERS) for action in actions):
+            self.on_turn_border()
+        self._incidents.look(now_ms)
         self._arm()
         self.on_settled(self.idle)
 
@@ -354,6 +399,9 @@ class Conductor:
             case _:
                 self._reply.do(action)
 
+    def _noted(self, note: Note) -> None:
+        self.on_note(note)
+
     def _commit_user(self, action: act.CommitUser) -> None:
         self.context.add_user(action.turn, action.text)
         self._page.user_message(action.text)
@@ -376,23 +424,15 @@ class Conductor:
         llm = self.leases.get(Stage.STAGE_LLM)
         return self._bot.prompt_for(llm.provider if llm is not None else "")
 
-    def _stale(self, stage: Stage, header: FrameHeader) -> bool:
-        lease = self.leases.get(stage)
-        if lease is not None and header.epoch == lease.epoch and header.term == lease.term:
-            return False
-        # A frame of another version may name a stage that this one does not know.
-        known = stage in Stage.values() and stage != Stage.STAGE_UNSPECIFIED
-        self._metrics.drop(stage_name(stage) if known else "frame", "old_epoch")
-        return True
-
     # --- Time
 
     def _now_ms(self) -> float:
-        return self._loop.time() * 1000
+        """Of whole microseconds, as the journal keeps them: a replay has to see the same time."""
+        return int(self._loop.time() * 1_000_000) / 1000
 
     def _arm(self) -> None:
         """Have `_tick` called when somebody wants it."""
-        dues_ms = (self._machine.deadline_ms, self._reply.due_ms, self._hearing.due_ms)
+        dues_ms = (self._machine.deadline_ms, self._reply.due_ms, self._hearing.due_ms, self._incidents.due_ms)
         if not self._ended:
             self._alarm.set(min((due for due in dues_ms if due is not None), default=None))
 
@@ -402,4 +442,5 @@ class Conductor:
         if self._hearing.overdue(self._now_ms()) and lease is not None:
             words = "Speech recognition does not answer."
             self._on_stage_trouble(StageTrouble(Stage.STAGE_STT, lease.provider, Trouble.STALLED, words, lasting=False))
+        self._incidents.tick(self._now_ms())
         self.handle(ev.Tick())

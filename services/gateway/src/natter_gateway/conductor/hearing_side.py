@@ -70,6 +70,11 @@ class HearingSide:
         """Where a new vad or stt worker has to begin to read; None: with what comes now."""
         return self._audio.replay_from_sample(self._machine.caller)
 
+    @property
+    def settled_through_sample(self) -> int:
+        """What lies before needs no worker any more."""
+        return self._audio.settled_through_sample
+
     def on_speech(self, frame: Speech) -> ev.Event | None:
         """What detection says; None for what this version does not know."""
         match frame.event:

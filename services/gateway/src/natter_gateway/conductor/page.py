@@ -9,7 +9,7 @@ import orjson
 
 from natter_gateway.context import ToolRecord
 from natter_gateway.latency import TurnLatency
-from natter_gateway.reply import SegmentHeard, SegmentShown, VoiceBegan, WordsHeard
+from natter_gateway.reply import ReplyNews, SegmentHeard, SegmentShown, VoiceBegan, WordsHeard
 from natter_gateway.rtvi import outgoing
 
 SendToPage = Callable[[str], None]
@@ -47,13 +47,25 @@ class Page:
     def model_text(self, text: str) -> None:
         self._send(outgoing.text_message("bot-llm-text", text))
 
+    def reply_again(self) -> None:
+        """What is open of a reply, to a client that was not told; its news so far have to follow."""
+        if self._model_open:
+            self._send(outgoing.message("bot-llm-started"))
+        if self._voice_open:
+            self._send(outgoing.message("bot-tts-started"))
+
+    def cut_off(self) -> None:
+        """A reply that another gateway spoke broke off: whatever the page shows of it is closed."""
+        for kind in ("bot-interrupted", "bot-tts-stopped", "bot-llm-stopped", "bot-stopped-speaking"):
+            self._send(outgoing.message(kind))
+
     def voice_arrived(self) -> None:
         """The first voice of a reply is here."""
         if not self._voice_open:
             self._voice_open = True
             self._send(outgoing.message("bot-tts-started"))
 
-    def reply_news(self, notice: VoiceBegan | SegmentShown | WordsHeard | SegmentHeard) -> None:
+    def reply_news(self, notice: ReplyNews) -> None:
         """The caller hears or sees more of a reply."""
         match notice:
             case VoiceBegan():

@@ -1,7 +1,6 @@
-"""The bot's side of a session: from the model's text to what the caller heard of it, whoever makes it.
+"""The bot's side of a session: replies from the model's first word to the context, whoever makes them.
 
-What is needed to go on when a worker fails is kept here: the text so far for another model, and which words have their
-voice, for another voice.
+What is needed to go on when a model fails is kept here: the text so far.
 """
 
 import asyncio
@@ -16,25 +15,23 @@ from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
 from natter_gateway.conductor.generation import Generation, Piece
 from natter_gateway.conductor.guess_box import GRANTED
 from natter_gateway.conductor.guessing import Guessing
-from natter_gateway.conductor.holding import Holding
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.stage_progress import ReplyProgress
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted, TurnLatencyMeter
+from natter_gateway.conductor.voice_side import VoiceSide
 from natter_gateway.context import Context, ToolRecord
+from natter_gateway.journal.live_notes import note_of_latency
+from natter_gateway.journal.notes import Note
+from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.latency import AttemptMarks, Mark
-from natter_gateway.media.opus import CODEC_DELAY_MS
-from natter_gateway.media.playout import Playout, PlayoutOverflowError, PoppedFrame, SegmentFinished
-from natter_gateway.media.playout import SegmentStarted as PlayoutSegmentStarted
-from natter_gateway.media.segment import PlayoutGapError
 from natter_gateway.reply import Reply as HeardReply
-from natter_gateway.reply import ReplyHeard, ReplyNotice, SpokenWord
 from natter_gateway.tools.round import Call
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
 from natter_gateway.turns.machine import TurnMachine
-from natter_gateway.turns.states import Thinking
 from natter_proto import EndReason, Reply, ReplyKind, Stage, Voice
 
 _NO_ANSWER: Final = "The model had no answer. Please try again."
@@ -57,19 +54,40 @@ class ReplySide:
         handle: Callable[[ev.Event], None],
         publish_state: Callable[[], None],
         prompt: Callable[[], str],
+        stuck: Callable[[Stage], None],
+        note: Callable[[Note], None],
+        before: Snapshot | None,
     ) -> None:
-        """`handle` takes an event for the machine, `prompt` gives the system prompt for the model in use."""
-        self.context: Final = Context()
-        self.playout: Final = Playout()
+        """`handle` takes an event for the machine, `prompt` gives the system prompt for the model in use.
+
+        `stuck` is told of a stage that does not go on with the reply, `note` keeps what is heard and what tools do.
+        """
+        self.context: Final = Context() if before is None else Context(before.context)
         self.latency: Final = TurnLatencyMeter(page, metrics, log)
+        self.latency.on_told = lambda latency: note(note_of_latency(latency))
+        self._progress = ReplyProgress()
+        self.voice: Final = VoiceSide(
+            machine,
+            frames,
+            page,
+            log,
+            self.latency,
+            self._progress,
+            reopen_within_ms=bot.turn.reopen_within_ms,
+            next_segment_id=1 if before is None else before.next_segment_id,
+            handle=handle,
+            publish_state=publish_state,
+            note=note,
+        )
         self.tools: Final = ToolRounds(
             bot.tools,
             page,
             log,
-            say_filler=self._say_filler,
+            say_filler=self.voice.add_filler,
             over=self._tools_over,
             late=self.context.correct_tool,
             acted=lambda key: handle(ev.ToolsActed(key)),
+            note=note,
         )
         self.accepted: Accepted | None = None
         """The spoken turn that is to be answered; None where its latency can't be told."""
@@ -80,38 +98,30 @@ class ReplySide:
         self._trouble = trouble
         self._metrics = metrics
         self._log = log
+        self._stuck = stuck
         self._handle = handle
-        self._publish_state = publish_state
         self._prompt = prompt
         self._loop = asyncio.get_running_loop()
         self._generation: Generation | None = None
         self._guessing = Guessing(metrics, lambda key: handle(ev.GuessFailed(key)))
-        self._holding = Holding(self.playout, frames)
-        self._reply: HeardReply | None = None
-        self._granted = 0
-        self._established = False
-        self._next_segment_id = 1
 
     @property
     def due_ms(self) -> float | None:
         """When to call `tick` at the latest."""
-        dues_ms = (None if self._reply is None else self._reply.due_ms, self.tools.deadline_ms)
+        dues_ms = (self.voice.due_ms, self.tools.deadline_ms, self._progress.due_ms)
         return min((due for due in dues_ms if due is not None), default=None)
 
     def tick(self) -> None:
         """Time passes."""
-        if (reply := self._reply) is not None:
-            self._notify(reply.advance(self._now_ms()))
-            self._check_established(reply)
+        self.voice.tick()
         self.tools.tick(self._now_ms())
+        if (stage := self._progress.overdue(self._now_ms())) is not None:
+            self._stuck(stage)
 
     def living(self) -> list[LivingAttempt]:
         """The attempts as the stages have to know them."""
-        attempts: list[LivingAttempt] = []
-        reply = self._reply
-        if self._machine.living is not None and reply is not None:
-            self._granted = reply.granted
-            attempts.append(LivingAttempt(reply.key, reply.segment_count, self._granted, reply.modality, reply.voiced))
+        spoken = self.voice.living()
+        attempts = [] if spoken is None else [spoken]
         if self._machine.guess is not None:
             attempts.append(LivingAttempt(self._machine.guess, 0, GRANTED, Modality.VOICE, committed=False))
         return attempts
@@ -128,6 +138,7 @@ class ReplySide:
         if reply is None or generation is None or frame.step != generation.step:
             return
         self._handle(ev.ReplyProgress(key))
+        self._progress.moved(Stage.STAGE_LLM, self._now_ms())
         match frame.kind:
             case ReplyKind.REPLY_KIND_DELTA:
                 self.latency.mark(Mark.MODEL, self._now_ms())
@@ -139,8 +150,7 @@ class ReplySide:
                 number = frame.header.segment
                 if number == reply.segment_count + 1:
                     generation.pieces.append(Piece(number, frame.text, frame.spoken))
-                self._notify(reply.add_segment(number, frame.text, frame.spoken))
-                self._grant()
+                self.voice.add_segment(number, frame.text, frame.spoken)
             case ReplyKind.REPLY_KIND_TOOL_CALLS:
                 self._begin_tools(generation, frame)
             case ReplyKind.REPLY_KIND_END:
@@ -150,6 +160,7 @@ class ReplySide:
 
     def _end_generation(self, generation: Generation, reply: HeardReply, frame: Reply) -> None:
         generation.running = False
+        self._progress.done(Stage.STAGE_LLM)
         if frame.usage.prompt_tokens or frame.usage.completion_tokens:
             self._page.usage(frame.usage.prompt_tokens, frame.usage.completion_tokens)
         if frame.reason == EndReason.END_REASON_TOOL_CALLS:
@@ -158,10 +169,11 @@ class ReplySide:
             words = "The model may not answer that." if frame.reason == EndReason.END_REASON_FILTERED else _NO_ANSWER
             self._handle(ev.ReplyFailed(reply.key, words))
         else:
-            self._notify(reply.end(frame.segments))
+            self.voice.end_text(frame.segments)
 
     def _begin_tools(self, generation: Generation, frame: Reply) -> None:
         generation.running = False
+        self._progress.done(Stage.STAGE_LLM)
         if generation.step >= self._bot.llm.max_tool_steps:
             self._handle(ev.ReplyFailed(generation.key, "The answer took too many steps. Please ask in another way."))
             return
@@ -178,87 +190,23 @@ class ReplySide:
         self._handle(ev.ToolsOver(key))
         self._send_turn(generation)
 
-    def _say_filler(self, text: str) -> None:
-        """A tool takes its time, and nothing is being said."""
-        reply = self._reply
-        if reply is None or reply.modality is Modality.TEXT or not isinstance(self._machine.bot, Thinking):
-            return
-        number = reply.segment_count + 1
-        self._notify(reply.add_segment(number, text, text))
-        self._grant()
-        self._frames.segment(reply.key, number, text, text)
-
     def on_voice(self, frame: Voice) -> None:
         """Voice of a segment: queued for playout, with its words."""
         if self._guessing.keeps(frame):
             return
-        header = frame.header
-        key = (header.turn, header.attempt)
-        reply = self._living_reply(key, "voice")
-        if reply is None:
-            return
-        if isinstance(self._machine.bot, Thinking):
-            self._handle(ev.ReplyProgress(key))
-        audio = frame.audio
-        segment_key = (*key, header.segment)
-        if frame.words:
-            words = [SpokenWord(word.text, word.from_sample, word.to_sample) for word in frame.words]
-            reply.add_words(header.segment, words)
-        try:
-            if audio.data:
-                self.latency.mark(Mark.VOICE, self._now_ms())
-                self._page.voice_arrived()
-                first_sample = reply.add_voice(header.segment, audio.first_sample, len(audio.data) // 2)
-                self.playout.push(segment_key, audio.data, first_sample)
-            if audio.end:
-                self.playout.end(segment_key, reply.set_total(header.segment, frame.total_samples))
-                self._grant()
-        except (PlayoutOverflowError, PlayoutGapError, ValueError) as error:
-            self._log.warning("voice can't be played", reason=str(error), turn=header.turn)
-            self._handle(ev.ReplyFailed(key, "The bot's voice broke off. Please say that again."))
-
-    def on_frame(self, frame: PoppedFrame, at_s: float) -> bool:
-        """A frame of voice is handed to the network; whether that may have changed when `tick` is due."""
-        reply = self._reply
-        if reply is None:
-            return False
-        at_ms = at_s * 1000
-        if frame.spans:
-            if self.latency.waiting and frame.audible:
-                self.latency.audible(at_ms + CODEC_DELAY_MS)
-            if isinstance(self._machine.bot, Thinking):
-                self._handle(ev.ReplyAudible(reply.key))
-        for event in frame.events:
-            if isinstance(event, PlayoutSegmentStarted):
-                self._holding.say_position(event.key, 0, held=False)
-        self._notify(reply.on_frame(frame, at_ms))
-        self._check_established(reply)
-        for event in frame.events:
-            if isinstance(event, SegmentFinished):
-                self._grant()
-                if self.playout.queued_samples == 0 and self._reply is reply:
-                    self._handle(ev.ReplyDry(reply.key))
-        return True
-
-    def _check_established(self, reply: HeardReply) -> None:
-        if not self._established and self._reply is reply and reply.heard_ms >= self._bot.turn.reopen_within_ms:
-            self._established = True
-            self._handle(ev.ReplyEstablished(reply.key))
+        reply = self._living_reply((frame.header.turn, frame.header.attempt), "voice")
+        if reply is not None:
+            self.voice.on_voice(reply, frame)
 
     def hold(self) -> None:
         """The caller may be interrupting: nothing plays, and no tool begins to act."""
-        self._holding.hold()
+        self.voice.hold()
         self.tools.hold()
 
     def resume(self) -> None:
         """The caller is not."""
-        self._holding.resume(self._reply)
+        self.voice.resume()
         self.tools.release(self._now_ms())
-
-    def set_round_trip(self, round_trip_ms: float) -> None:
-        """The caller's network changed."""
-        if self._reply is not None:
-            self._reply.set_round_trip(round_trip_ms)
 
     # --- What the machine decides
 
@@ -280,12 +228,8 @@ class ReplySide:
 
     def adopt_attempt(self) -> None:
         """An attempt lives: its reply has to be there before its state is told."""
-        key = self._machine.living
-        if key is not None and (self._reply is None or self._reply.key != key):
-            bot = self._machine.bot
-            modality = bot.modality if isinstance(bot, Thinking) else Modality.VOICE
-            self._reply = HeardReply(key, modality, self._next_segment_id)
-            self._established = False
+        if (key := self._machine.living) is not None:
+            self.voice.begin(key)
 
     def _start(self, action: act.StartAttempt) -> None:
         """Have a reply generated."""
@@ -311,7 +255,11 @@ class ReplySide:
                 return
 
     def _send_turn(self, generation: Generation) -> None:
-        kept = self._reply.segment_count if self._reply is not None and self._reply.key == generation.key else 0
+        if generation is self._generation:
+            self._progress.done(Stage.STAGE_LLM)
+            self._progress.asked(Stage.STAGE_LLM, self._now_ms())
+        reply = self.voice.reply
+        kept = reply.segment_count if reply is not None and reply.key == generation.key else 0
         self._frames.turn(generation, self._prompt(), kept)
 
     def _start_guess(self, action: act.StartGuess) -> None:
@@ -327,6 +275,7 @@ class ReplySide:
             return
         self._page.model_started()
         self._generation = guess.generation
+        self._progress.asked(Stage.STAGE_LLM, self._now_ms())
         self._begin_latency(guess.marks)
         for frame in guess.open():
             if isinstance(frame, Voice):
@@ -337,27 +286,20 @@ class ReplySide:
 
     def _start_verbatim(self, action: act.StartVerbatim) -> None:
         """Have a text spoken as it is."""
-        segments = [part for part in _SENTENCE_END.split(action.text.strip()) if part]
-        reply = self._reply
+        reply = self.voice.reply
         if reply is None or reply.key != action.key:
             return
-        for number, text in enumerate(segments, start=1):
-            self._notify(reply.add_segment(number, text, text))
-        self._frames.verbatim(action.key, segments)
-        self._notify(reply.end(len(segments)))
-        self._grant()
+        self.voice.add_whole([part for part in _SENTENCE_END.split(action.text.strip()) if part])
         self._complain_of_missing(action.key)
 
     def end(self, action: act.EndAttempt) -> None:
         """A reply is over: the context gets what was heard of it, and what its tools found."""
-        reply, self._reply = self._reply, None
+        reply = self.voice.end(action.key, cut=action.outcome is not act.Outcome.COMPLETE)
         generation, self._generation = self._generation, None
         self.latency.forget()
-        if reply is None or reply.key != action.key:
+        self._progress.done(Stage.STAGE_LLM)
+        if reply is None:
             return
-        self._next_segment_id = reply.next_segment_id
-        if action.outcome is not act.Outcome.COMPLETE:
-            self.playout.cut()
         if action.outcome is act.Outcome.REOPENED:
             self.tools.interrupt()
             self._page.reply_over(interrupted=True)
@@ -378,6 +320,13 @@ class ReplySide:
         if stage == Stage.STAGE_LLM:
             self.tools.executor_lost()
         if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
+            self._progress.done(stage)
+            self.voice.stage_lost()
+            self._give_up_guess()
+
+    def stage_idled(self, stage: Stage) -> None:
+        """What a worker was preparing may be lacking."""
+        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
             self._give_up_guess()
 
     def _give_up_guess(self) -> None:
@@ -397,27 +346,20 @@ class ReplySide:
     def go_on_speaking(self) -> None:
         """Another voice serves the session: it says what has not come whole."""
         self._give_up_guess()
-        reply = self._reply
-        if reply is None or reply.modality is Modality.TEXT:
-            self._publish_state()
-            return
-        complete, rest = reply.hand_over_voice()
-        for number, total_samples in complete:
-            self.playout.end((*reply.key, number), total_samples)
-        self._publish_state()
-        for unvoiced in rest:
-            self._frames.segment(reply.key, unvoiced.number, unvoiced.text, unvoiced.spoken)
-        if reply.ended:
-            self._frames.reply_end(reply.key, reply.segment_count)
+        self.voice.go_on()
 
     def needs(self, stage: Stage) -> bool:
         """Whether the reply can't go on without a stage."""
-        reply = self._reply
-        if reply is None:
-            return False
         if stage == Stage.STAGE_TTS:
-            return reply.modality is not Modality.TEXT and (not reply.ended or reply.voiced < reply.segment_count)
-        return stage == Stage.STAGE_LLM and not reply.ended
+            return self.voice.wanted
+        reply = self.voice.reply
+        return stage == Stage.STAGE_LLM and reply is not None and not reply.ended
+
+    def is_made_by(self, stage: Stage) -> bool:
+        """Whether a stage is at work on the reply."""
+        if stage == Stage.STAGE_LLM:
+            return self._generation is not None and self._generation.running
+        return self.needs(stage)
 
     # --- Parts
 
@@ -425,24 +367,12 @@ class ReplySide:
         context = self.context.before(key[0], self._prompt(), self._bot.context.max_tokens)
         return Generation(key, context, self.context.summary, text, modality)
 
-    def _notify(self, notices: list[ReplyNotice]) -> None:
-        for notice in notices:
-            if isinstance(notice, ReplyHeard):
-                if self._reply is not None:
-                    self._handle(ev.ReplyComplete(self._reply.key))
-            else:
-                self._page.reply_news(notice)
-
-    def _grant(self) -> None:
-        """Let tts go on when playout has come near enough."""
-        if self._reply is not None and self._reply.granted != self._granted:
-            self._publish_state()
-
     def _living_reply(self, key: AttemptKey, kind: str) -> HeardReply | None:
-        if self._reply is None or key != self._reply.key or key != self._machine.living:
+        reply = self.voice.reply
+        if reply is None or key != reply.key or key != self._machine.living:
             self._metrics.drop(kind, "dead_attempt")
             return None
-        return self._reply
+        return reply
 
     def _now_ms(self) -> float:
         return self._loop.time() * 1000

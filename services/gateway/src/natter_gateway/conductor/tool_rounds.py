@@ -8,6 +8,7 @@ from natter_common.logs import Log
 from natter_gateway.bots.tools import ToolSection
 from natter_gateway.conductor.page import Page
 from natter_gateway.context import ToolRecord
+from natter_gateway.journal.notes import Note, ToolCalled, ToolSettled
 from natter_gateway.tools.round import (
     Call,
     Cancel,
@@ -59,9 +60,10 @@ class ToolRounds:
         over: Callable[[AttemptKey, tuple[ToolRecord, ...]], None],
         late: Callable[[ToolRecord], None],
         acted: Callable[[AttemptKey], None],
+        note: Callable[[Note], None],
     ) -> None:
         """`over` is told when the reply may go on, `late` what became of a call behind an interruption, `acted` when a
-        tool that does more than read is started."""
+        tool that does more than read is started; `note` keeps each call and what became of it."""
         self.orders: ToolOrders | None = None
         self._traits: Final = {section.name: _traits(section) for section in sections}
         self._limits: Final = {section.name: section.max_result_characters for section in sections}
@@ -71,6 +73,7 @@ class ToolRounds:
         self._over = over
         self._late = late
         self._acted = acted
+        self._note = note
         self._round: ToolRound | None = None
         self._detached: list[ToolRound] = []
 
@@ -178,6 +181,7 @@ class ToolRounds:
         call = action.call
         if not action.tool.read_only:
             self._acted(key)
+        self._note(ToolCalled(key, call.id, call.name, call.arguments))
         self._log.info("tool called", tool=call.name, call=call.id, turn=key[0])
         if action.tool.on_page:
             self._page.tool_in_progress(call.id, call.name, call.arguments)
@@ -187,6 +191,7 @@ class ToolRounds:
     def _settled(self, one: ToolRound, action: Settled) -> None:
         record = action.record
         self._log.info("tool over", tool=record.name, call=record.id, outcome=record.outcome, turn=one.key[0])
+        self._note(ToolSettled(record.id, record.name, record.arguments, record.outcome, record.result))
         self._page.tool_stopped(record)
         if one in self._detached:
             self._late(record)

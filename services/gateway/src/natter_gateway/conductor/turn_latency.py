@@ -1,5 +1,6 @@
 """Latency of the turn that is being answered: marks as they come, told once the answer is heard."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +28,8 @@ class TurnLatencyMeter:
     """At most one turn is being measured; a turn that is never answered aloud is forgotten."""
 
     def __init__(self, page: Page, metrics: Metrics, log: Log) -> None:
+        self.on_told: Callable[[TurnLatency], None] = lambda _latency: None
+        """Told of each turn that was measured."""
         self._page: Final = page
         self._metrics: Final = metrics
         self._log: Final = log
@@ -74,6 +77,7 @@ class TurnLatencyMeter:
 
     def _tell(self, latency: TurnLatency) -> None:
         self._page.latency(latency)
+        self.on_told(latency)
         histogram = self._metrics.stage_latency
         for mark, value_ms in latency.contributions_ms.items():
             histogram.labels("gateway", "turn", mark.value).observe(value_ms / 1000)

@@ -1,17 +1,16 @@
 """Which leases the gateway holds with which workers, and which of them are lost: pure, with the time handed in."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from natter_proto import Held, Stage
+from natter_proto import Beat, Stage
 
 GRANT_GRACE_S: Final = 1.0
 """A lease younger than this may be missing in a worker's beat: the beat may be older than the lease."""
-LATE_S: Final = 0.6
-"""A worker silent for this long is asked whether it lives."""
-GONE_S: Final = 1.5
-"""A worker silent for this long, though asked, is gone."""
+LATE_S: Final = 0.35
+"""A worker silent for this long is asked whether it lives: its beats come each 250 ms."""
+GONE_S: Final = 0.8
+"""A worker silent for this long, though asked, is gone: three beats are missing."""
 
 
 @dataclass(slots=True)
@@ -51,9 +50,24 @@ class HeldLease:
         return self.worker_load.now
 
 
+@dataclass(frozen=True, slots=True)
+class BeatNews:
+    """What a worker's beat says that was not known."""
+
+    unknown: tuple[HeldLease, ...] = ()
+    """Leases that it does not know of (any more)."""
+    unsure: tuple[HeldLease, ...] = ()
+    """Leases of which frames may be missing, as its link was lost."""
+    leaving: tuple[HeldLease, ...] = ()
+    """Its leases, when it begins to drain."""
+
+
 @dataclass(slots=True)
 class _Worker:
     heard_at: float
+    number: int = 0
+    """Of its newest beat; 0 before the first."""
+    link_losses: int = 0
     draining: bool = False
     leases: dict[tuple[str, int], tuple[HeldLease, float]] = field(
         default_factory=dict[tuple[str, int], tuple[HeldLease, float]]
@@ -85,18 +99,23 @@ class LeaseBoard:
         """Who is to get a beat, and what it must list."""
         return {name: [lease for lease, _ in worker.leases.values()] for name, worker in self._workers.items()}
 
-    def on_worker_beat(self, name: str, held: Iterable[Held], now: float, load: float = 0.0) -> list[HeldLease]:
-        """A worker says what it holds, and its load; returns the leases that it does not know of (any more)."""
-        worker = self._workers.get(name)
+    def on_worker_beat(self, beat: Beat, now: float) -> BeatNews:
+        """A worker says what it holds, and how it is."""
+        worker = self._workers.get(beat.sender)
         if worker is None:
-            return []
-        worker.heard_at = now
-        for lease, _ in worker.leases.values():
-            lease.worker_load.now = load
-        listed = {(item.session, item.epoch) for item in held}
-        return [
+            return BeatNews()
+        leases = tuple(lease for lease, _ in worker.leases.values())
+        for lease in leases:
+            lease.worker_load.now = beat.load
+        listed = {(item.session, item.epoch) for item in beat.held}
+        unknown = tuple(
             lease for key, (lease, since) in worker.leases.items() if key not in listed and now - since > GRANT_GRACE_S
-        ]
+        )
+        lost_link = worker.number > 0 and beat.link_losses > worker.link_losses
+        began_to_leave = beat.draining and not worker.draining
+        worker.heard_at, worker.number = now, beat.number
+        worker.link_losses, worker.draining = beat.link_losses, beat.draining
+        return BeatNews(unknown, leases if lost_link else (), leases if began_to_leave else ())
 
     def late(self, now: float) -> list[str]:
         """Workers to ask whether they live."""
@@ -111,6 +130,15 @@ class LeaseBoard:
         worker = self._workers.get(name)
         if worker is not None:
             worker.heard_at = now
+
+    def heard_at(self, name: str) -> float | None:
+        """When a worker was last heard of; None for one that holds nothing."""
+        worker = self._workers.get(name)
+        return None if worker is None else worker.heard_at
+
+    def leases(self) -> list[HeldLease]:
+        """All of them."""
+        return [lease for worker in self._workers.values() for lease, _ in worker.leases.values()]
 
     def leases_of(self, name: str) -> list[HeldLease]:
         worker = self._workers.get(name)

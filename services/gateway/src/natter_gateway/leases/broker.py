@@ -61,6 +61,11 @@ class LeaseBroker:
         self._log = log
         self._problems: dict[tuple[Stage, str], str] = {}
 
+    @property
+    def judges(self) -> bool:
+        """Whether others' silence means something: not while the own link is away or just back."""
+        return self._link.settled
+
     def problem(self, stage: Stage, providers: Sequence[str]) -> str | None:
         """Why none of `providers` can be had, as the workers said last; None when they said nothing."""
         known = (self._problems.get((stage, provider)) for provider in providers)
@@ -75,10 +80,12 @@ class LeaseBroker:
                     return provider, answer.detail
         return None
 
-    async def take(self, lease: Lease, providers: Sequence[str], settings: Callable[[str], str]) -> HeldLease:
+    async def take(
+        self, lease: Lease, providers: Sequence[str], settings: Callable[[str], str], *, avoid: str = ""
+    ) -> HeldLease:
         """Lease a stage from the first worker that confirms. `lease.epoch` is raised for each worker that is tried.
 
-        `settings` gives the lease's settings for a provider, as JSON.
+        `settings` gives the lease's settings for a provider, as JSON. The worker `avoid` is asked behind all others.
 
         Raises `NoCapacityError`, `LinkDownError`; `LeaseRefusedError` when one can't serve these settings and no other
         can be had.
@@ -91,7 +98,7 @@ class LeaseBroker:
                 lease.provider = provider
                 lease.settings = settings(provider)
                 try:
-                    held = await self._take_from(lease, unsure)
+                    held = await self._take_from(lease, unsure, avoid)
                 except LeaseRefusedError as error:
                     self._log.warning(
                         "lease refused", stage=stage_name(lease.stage), provider=provider, reason=str(error)
@@ -107,15 +114,24 @@ class LeaseBroker:
             raise refusal
         raise NoCapacityError(lease.stage, providers, self.problem(lease.stage, providers))
 
-    async def _take_from(self, lease: Lease, unsure: list[str]) -> HeldLease | None:
+    async def _take_from(self, lease: Lease, unsure: list[str], avoid: str) -> HeldLease | None:
         """Try each worker of one provider, those that did not answer in time a second time with more patience."""
+        avoided: list[OfferAnswer] = []
         offer = Offer(session=lease.session, stage=lease.stage, provider=lease.provider, lease_class=lease.lease_class)
         async with aclosing(self._offers(offer)) as answers:
             async for answer in answers:
+                if answer.worker == avoid:
+                    avoided.append(answer)
+                    continue
                 held = await self._confirm(lease, answer.worker, _CONFIRM_S, unsure, answer.load)
                 if held is not None:
                     return held
                 lease.epoch += 1
+        for answer in avoided:
+            held = await self._confirm(lease, answer.worker, _CONFIRM_S, unsure, answer.load)
+            if held is not None:
+                return held
+            lease.epoch += 1
         for worker in list(unsure):
             held = await self._confirm(lease, worker, _SECOND_CONFIRM_S, unsure)
             if held is not None:

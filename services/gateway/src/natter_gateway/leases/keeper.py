@@ -1,8 +1,8 @@
-"""Keeps the leases of all sessions of a gateway: beats both ways, and says which are lost."""
+"""Keeps the leases of all sessions of a gateway: beats both ways, and says which can't be counted on any more."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from nats.aio.msg import Msg
 
@@ -11,17 +11,35 @@ from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_gateway.leases.board import GONE_S, HeldLease, LeaseBoard
 from natter_gateway.leases.broker import LeaseBroker
-from natter_proto import Beat, Held, RealmSubjects, decode, stage_name
+from natter_proto import Beat, Held, RealmSubjects, decode, stage_name, token
 
 _BEAT_INTERVAL_S: Final = 1.0
-_WATCH_INTERVAL_S: Final = 0.25
-_PING_S: Final = 0.5
+_WATCH_INTERVAL_S: Final = 0.1
+_PING_S: Final = 0.4
 
-LostHandler = Callable[[HeldLease], None]
+
+class LeaseHolders(Protocol):
+    """The sessions whose leases are kept. Times are the loop's, in seconds."""
+
+    def on_lease_lost(self, lease: HeldLease, since_s: float) -> None:
+        """It ended without being given back; up to `since_s` its worker worked, as far as is known. Called once."""
+        ...
+
+    def on_frames_lost(self, lease: HeldLease, since_s: float) -> None:
+        """Frames to or from its worker may be missing since then."""
+        ...
+
+    def on_worker_leaves(self, lease: HeldLease) -> None:
+        """Its worker drains: the stage has to go elsewhere, soon."""
+        ...
+
+    def on_progress(self, lease: HeldLease, held: Held) -> None:
+        """How far its worker is."""
+        ...
 
 
 class LeaseKeeper:
-    """One per gateway. `on_lost` is called once for each lease that ended without being given back."""
+    """One per gateway."""
 
     def __init__(
         self,
@@ -31,15 +49,16 @@ class LeaseKeeper:
         gateway: str,
         metrics: Metrics,
         log: Log,
-        on_lost: LostHandler,
+        holders: Callable[[], LeaseHolders],
     ) -> None:
+        """`holders` is asked when something happens: they are made after the keeper."""
         self._link = link
         self._subjects = subjects
         self._broker = broker
         self._gateway = gateway
         self._metrics = metrics
         self._log = log
-        self._on_lost = on_lost
+        self._holders = holders
         self._board = LeaseBoard()
         self._beats_sent = 0
         self._pinging: set[str] = set()
@@ -78,9 +97,13 @@ class LeaseKeeper:
 
     async def _watch(self, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
+        link_losses = self._link.losses
         while True:
             await asyncio.sleep(_WATCH_INTERVAL_S)
             now = loop.time()
+            if self._link.up and self._link.losses != link_losses:
+                link_losses = self._link.losses
+                self._frames_lost(self._board.leases(), self._link.good_until)
             for worker in self._board.late(now):
                 if not self._link.settled:
                     # Whoever is cut off judges nobody.
@@ -107,13 +130,32 @@ class LeaseKeeper:
     async def _on_worker_beat(self, message: Msg) -> None:
         beat = decode(Beat, message.data)
         now = asyncio.get_running_loop().time()
-        for lease in self._board.on_worker_beat(beat.sender, beat.held, now, beat.load):
+        heard_at = self._board.heard_at(token(beat.sender))
+        news = self._board.on_worker_beat(beat, now)
+        for lease in news.unknown:
             self._lose(lease, "unknown_to_worker")
+        if heard_at is not None:
+            self._frames_lost([lease for lease in news.unsure if lease not in news.unknown], heard_at)
+        for lease in news.leaving:
+            self._holders().on_worker_leaves(lease)
+        leases = {(lease.session, lease.epoch): lease for lease in self._board.leases_of(beat.sender)}
+        for held in beat.held:
+            lease = leases.get((held.session, held.epoch))
+            if lease is not None:
+                self._holders().on_progress(lease, held)
+
+    def _frames_lost(self, leases: Sequence[HeldLease], since_s: float) -> None:
+        for lease in leases:
+            self._log.warning(
+                "frames may be missing", session=lease.session, stage=stage_name(lease.stage), worker=lease.worker
+            )
+            self._holders().on_frames_lost(lease, since_s)
 
     def _lose(self, lease: HeldLease, reason: str) -> None:
+        heard_at = self._board.heard_at(lease.worker)
         self._board.remove(lease)
         self._metrics.leases_ended.labels(reason).inc()
         self._log.warning(
             "lease lost", session=lease.session, stage=stage_name(lease.stage), worker=lease.worker, reason=reason
         )
-        self._on_lost(lease)
+        self._holders().on_lease_lost(lease, asyncio.get_running_loop().time() if heard_at is None else heard_at)

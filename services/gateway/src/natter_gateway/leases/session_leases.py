@@ -16,24 +16,42 @@ from natter_gateway.leases.keeper import LeaseKeeper
 from natter_proto import Lease, LeaseClass, Stage, stage_name
 
 STAGES: Final = (Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS)
-_TRIES: Final = 20
-_WAIT_S: Final = 0.5
+_GIVE_UP_S: Final = 300.0
+"""A stage without a worker is looked for so long; then the call ends in words."""
+_TOLD_AFTER_S: Final = 1.5
+"""The caller hears of it when nobody was found in this time."""
+_WAIT_S: Final = 0.25
+_DRAIN_S: Final = 20.0
+"""A worker that drains may keep the stage so long, in case nobody falls silent before."""
+_LOOK_S: Final = 0.1
+_NAMES: Final = {
+    Stage.STAGE_VAD: "Speech detection",
+    Stage.STAGE_STT: "Speech recognition",
+    Stage.STAGE_LLM: "The language model",
+    Stage.STAGE_TTS: "The voice",
+}
 
 
 class StageUser(Protocol):
     """Who works with the stages: the conductor."""
 
-    leases: dict[Stage, HeldLease]
+    @property
+    def leases(self) -> dict[Stage, HeldLease]: ...
 
     @property
     def idle(self) -> bool: ...
+    def works(self, stage: Stage) -> bool: ...
+    def frames_lost(self, stage: Stage) -> None: ...
     def stage_lost(self, stage: Stage) -> None: ...
     def stage_leased(self, lease: HeldLease) -> None: ...
     def stage_hopeless(self, stage: Stage, words: str) -> None: ...
 
 
 class SessionLeases:
-    """`spawn` starts named tasks that the gateway owns; `from_sample` says where a new worker begins to read."""
+    """`spawn` starts named tasks that the gateway owns.
+
+    `from_sample` says where a new worker begins to read if the last one heard nothing since a time (of the loop, in s).
+    """
 
     def __init__(
         self,
@@ -47,7 +65,7 @@ class SessionLeases:
         log: Log,
         *,
         spawn: Callable[[Coroutine[None, None, None], str], None],
-        from_sample: Callable[[], int],
+        from_sample: Callable[[float], int],
         gone: Callable[[str], None],
     ) -> None:
         """`gone` is told in words that a stage can't be had any more."""
@@ -65,6 +83,10 @@ class SessionLeases:
         self._epochs: dict[Stage, int] = dict.fromkeys(STAGES, 0)
         self._chains: Final[Mapping[Stage, Chain]] = {stage: Chain(bot.providers(stage)) for stage in STAGES}
         self._replacing: set[Stage] = set()
+        self._avoided: dict[Stage, str] = {}
+        """The worker that was stuck last: asked again if there is no other."""
+        self._unheard_since_s: dict[Stage, float] = {}
+        """Of stages that are being replaced: up to when somebody surely heard the caller."""
         self._over = asyncio.Event()
 
     async def take_all(self) -> None:
@@ -90,25 +112,61 @@ class SessionLeases:
             await self._keeper.give_back(lease)
         self._user.leases.clear()
 
-    def on_lost(self, lost: HeldLease) -> None:
-        """A worker is gone or forgot the session."""
-        if self._over.is_set() or self._user.leases.get(lost.stage) != lost:
+    def on_lost(self, lost: HeldLease, since_s: float) -> None:
+        """A worker is gone or forgot the session; it was there up to `since_s`."""
+        if not self._serves(lost):
             return
         self._chains[lost.stage].on_lost()
         self._user.stage_lost(lost.stage)
-        self._replace(lost.stage)
+        self._replace(lost.stage, since_s)
+
+    def on_frames_lost(self, lease: HeldLease, since_s: float) -> None:
+        """Frames to or from a worker may be missing since then: whoever works now begins anew where it was."""
+        if not self._serves(lease):
+            return
+        if self._user.works(lease.stage):
+            voice = self._user.leases.get(Stage.STAGE_TTS)
+            self.on_lost(lease, since_s)
+            self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(lease.stage)}-{self._session}")
+            if lease.stage == Stage.STAGE_LLM and voice is not None:
+                # It may be saying text that did not come here, and that another model writes otherwise.
+                self.on_frames_lost(voice, since_s)
+        else:
+            self._user.frames_lost(lease.stage)
+
+    def on_missing(self, stage: Stage) -> None:
+        """Frames of a stage did not come, though its worker sent them."""
+        if (lease := self._user.leases.get(stage)) is not None:
+            self._log.warning("frames are missing", stage=stage_name(stage), worker=lease.worker)
+            self.on_frames_lost(lease, asyncio.get_running_loop().time())
+
+    def on_stuck(self, stage: Stage) -> None:
+        """A worker does not go on with what is due; its beats say that it lives."""
+        lease = self._user.leases.get(stage)
+        # Whoever is cut off judges nobody.
+        if lease is None or not self._broker.judges or not self._serves(lease):
+            return
+        self._log.warning("worker is stuck", stage=stage_name(stage), worker=lease.worker)
+        self._avoided[stage] = lease.worker
+        self.on_lost(lease, asyncio.get_running_loop().time())
+        self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(stage)}-{self._session}")
+
+    def on_worker_leaves(self, lease: HeldLease) -> None:
+        """A worker drains: another takes over as soon as nobody speaks, or when it can't be waited for any more."""
+        if self._serves(lease):
+            self._spawn(self._hand_over(lease), f"hand-over-{stage_name(lease.stage)}-{self._session}")
 
     def on_trouble(self, trouble: StageTrouble) -> None:
         """A stage can't go on with its provider: the next of the chain takes over, or the same again."""
         lease = self._user.leases.get(trouble.stage)
-        if self._over.is_set() or lease is None or lease.provider != trouble.provider:
+        if lease is None or lease.provider != trouble.provider or not self._serves(lease):
             return
         self._chains[trouble.stage].on_fault(
             trouble.provider, trouble.words, asyncio.get_running_loop().time(), lasting=trouble.lasting
         )
         self._user.stage_lost(trouble.stage)
         self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(trouble.stage)}-{self._session}")
-        self._replace(trouble.stage)
+        self._replace(trouble.stage, asyncio.get_running_loop().time())
 
     def on_idle(self) -> None:
         """Nobody speaks: a provider that is wanted more and may be well again is taken back now."""
@@ -120,6 +178,9 @@ class SessionLeases:
                 self._spawn(self._take_back(stage, better), f"take-back-{stage_name(stage)}-{self._session}")
 
     # --- Taking
+
+    def _serves(self, lease: HeldLease) -> bool:
+        return not self._over.is_set() and self._user.leases.get(lease.stage) == lease
 
     def _order(self, stage: Stage) -> list[str]:
         return self._chains[stage].order(asyncio.get_running_loop().time())
@@ -143,7 +204,12 @@ class SessionLeases:
             from_sample=from_sample,
         )
         try:
-            held = await self._broker.take(lease, providers, lambda provider: self._bot.settings(stage, provider))
+            held = await self._broker.take(
+                lease,
+                providers,
+                lambda provider: self._bot.settings(stage, provider),
+                avoid=self._avoided.get(stage, ""),
+            )
         finally:
             self._epochs[stage] = lease.epoch
         if self._over.is_set():
@@ -156,7 +222,8 @@ class SessionLeases:
         chain.on_leased(held.provider, now)
         return held
 
-    def _replace(self, stage: Stage) -> None:
+    def _replace(self, stage: Stage, since_s: float) -> None:
+        self._unheard_since_s[stage] = min(since_s, self._unheard_since_s.get(stage, since_s))
         if stage not in self._replacing:
             self._replacing.add(stage)
             self._spawn(self._find_another(stage), f"replace-{stage_name(stage)}-{self._session}")
@@ -164,31 +231,62 @@ class SessionLeases:
     async def _find_another(self, stage: Stage) -> None:
         """Lease a stage that has no worker, however long it takes: as long as there is hope."""
         chain, loop = self._chains[stage], asyncio.get_running_loop()
-        tries = 0
+        begun_s = loop.time()
+        told = False
         try:
-            while not self._over.is_set() and tries < _TRIES:
+            while not self._over.is_set() and loop.time() - begun_s < _GIVE_UP_S:
                 if (words := chain.hopeless(loop.time())) is not None:
                     self._user.stage_hopeless(stage, words)
                 await self._wait(chain.pause_s(loop.time()))
+                from_sample = self._from_sample(self._unheard_since_s[stage])
                 try:
-                    held = await self._take(
-                        stage, LeaseClass.LEASE_CLASS_TAKEOVER, self._from_sample(), self._order(stage)
-                    )
+                    held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample, self._order(stage))
                 except LeaseRefusedError as error:
                     self._user.stage_hopeless(stage, str(error))
                 except (NoCapacityError, LinkDownError) as error:
                     self._log.warning("no worker to take over yet", stage=stage_name(stage), reason=str(error))
                 else:
                     self._log.info("stage taken over", stage=stage_name(stage), provider=held.provider)
+                    self._unheard_since_s.pop(stage, None)
                     self._user.stage_leased(held)
                     return
-                tries += 1
+                if not told and loop.time() - begun_s > _TOLD_AFTER_S:
+                    told = True
+                    self._user.stage_hopeless(stage, self._missing(stage))
                 await self._wait(_WAIT_S)
         finally:
             self._replacing.discard(stage)
         if not self._over.is_set():
-            problem = self._broker.problem(stage, self._bot.providers(stage))
-            self._gone(problem or f"The {stage_name(stage)} service is gone. Please call again later.")
+            self._gone(self._missing(stage))
+
+    def _missing(self, stage: Stage) -> str:
+        problem = self._broker.problem(stage, self._bot.providers(stage))
+        return problem or f"{_NAMES[stage]} is out of order right now. It goes on as soon as that is back."
+
+    async def _hand_over(self, lease: HeldLease) -> None:
+        """Have another worker go on where one leaves, between two turns if there is a border in time."""
+        stage, loop = lease.stage, asyncio.get_running_loop()
+        until_s = loop.time() + _DRAIN_S
+        while self._serves(lease) and not self._user.idle and loop.time() < until_s:
+            await self._wait(_LOOK_S)
+        if not self._serves(lease) or stage in self._replacing:
+            return
+        self._replacing.add(stage)
+        try:
+            held = await self._take(
+                stage, LeaseClass.LEASE_CLASS_TAKEOVER, self._from_sample(loop.time()), [lease.provider]
+            )
+        except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
+            self._log.warning("nobody goes on for a worker that leaves", stage=stage_name(stage), reason=str(error))
+            return
+        finally:
+            self._replacing.discard(stage)
+        if not self._serves(lease):
+            await self._keeper.give_back(held)
+            return
+        self._log.info("stage handed over", stage=stage_name(stage), provider=held.provider)
+        self._user.stage_leased(held)
+        await self._keeper.give_back(lease)
 
     async def _wait(self, seconds: float) -> None:
         """Wait, but not beyond the session's end."""
@@ -204,7 +302,8 @@ class SessionLeases:
                 return
             # Asked again later, whatever comes of it.
             chain.put_off(better, asyncio.get_running_loop().time())
-            held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, self._from_sample(), better)
+            from_sample = self._from_sample(asyncio.get_running_loop().time())
+            held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample, better)
         except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
             self._log.info("not to be had yet", stage=stage_name(stage), reason=str(error))
             return

@@ -13,6 +13,7 @@ from aiortc.codecs.opus import OpusEncoder as StockOpusEncoder
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
+from aiortc.rtcsctptransport import RTCSctpTransport
 
 TESTED_VERSIONS = ("1.16.",)
 SCTP_CHUNK_BYTES = 1100
@@ -57,6 +58,8 @@ def check_aiortc(version: str = aiortc.__version__) -> None:
         # Packets that are already encoded must go out without the executor.
         (RTCRtpSender.__dict__.get("_next_encoded_frame"), ("recv", "pack")),
         (StockOpusEncoder.__dict__.get("pack"), ("convert_timebase",)),
+        (RTCSctpTransport.__init__, ("_sent_queue", "_outbound_queue", "_data_channel_queue")),
+        (RTCSctpTransport.__dict__.get("_send"), ("flags", "protocol", "SCTP_DATA_LAST_FRAG")),
     ):
         problems += _uses(function, *names)
     if problems:

@@ -76,6 +76,10 @@ class FunctionCallResult(BaseModel):
     result: Any = None
 
 
+PING: Final = "natter-ping"
+"""Name of the client message that asks whether somebody is there."""
+
+
 class ClientMessage(BaseModel):
     t: Annotated[str, Field(max_length=200)]
     d: Any = None

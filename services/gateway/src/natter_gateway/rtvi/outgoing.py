@@ -18,9 +18,11 @@ def message(kind: str, data: Any = None, request_id: str | None = None) -> str:
     return orjson.dumps(envelope).decode()
 
 
-def bot_ready(request_id: str, version: str) -> str:
+def bot_ready(request_id: str, version: str, first_turn: int) -> str:
+    """`first_turn`, an extra key: the first turn that is told of on the channel; those before are in the transcript."""
     about = {"library": "natter", "library_version": version}
-    return message("bot-ready", {"version": PROTOCOL_VERSION, "about": about}, request_id)
+    data = {"version": PROTOCOL_VERSION, "about": about, "natter": {"first_turn": first_turn}}
+    return message("bot-ready", data, request_id)
 
 
 def error(words: str, *, fatal: bool) -> str:

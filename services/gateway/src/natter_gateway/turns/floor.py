@@ -52,13 +52,13 @@ class TypedWait:
 class Floor:
     """Shared by the parts of one machine; what it wants done goes to `actions`."""
 
-    def __init__(self, settings: TurnSettings) -> None:
+    def __init__(self, settings: TurnSettings, turn: int = 0) -> None:
         self.settings: Final = settings
         self.actions: Final[list[act.Action]] = []
         self.bot: Final = BotSide(settings.reply_deadline_ms, self.actions)
         self.words: Final = TurnWords(settings.language)
         self.caller: CallerState = Quiet()
-        self.turn = 0
+        self.turn = turn
         """Number of the newest turn; 0 before the first."""
         self.recognizer = ev.RecognizerChanged(decides_turns=False, final_grace_ms=settings.final_grace_ms)
         self.estimate = _NO_ESTIMATE

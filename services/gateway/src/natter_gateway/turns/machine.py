@@ -31,14 +31,16 @@ from natter_gateway.turns.states import (
 )
 
 VERSION: Final = "3"
-"""Of the machine's decisions; recorded with a call, so that a replay knows whether it may expect the same."""
+"""Of the machine's decisions: raise it with every change of them. It is recorded with a call, so that a replay knows
+whether it may expect the same."""
 
 
 class TurnMachine:
     """Decides when a turn begins and ends, and what may be audible."""
 
-    def __init__(self, settings: TurnSettings) -> None:
-        self._floor: Final = Floor(settings)
+    def __init__(self, settings: TurnSettings, turn: int = 0) -> None:
+        """`turn`: the newest turn of a session that another conductor began; the next is numbered behind it."""
+        self._floor: Final = Floor(settings, turn)
         self._detection: Final = Detection(self._floor)
         self._recognition: Final = Recognition(self._floor)
 
@@ -64,6 +66,12 @@ class TurnMachine:
     def guess(self) -> AttemptKey | None:
         """The attempt that is prepared, unheard, for a turn which is not over: at most one."""
         return self._floor.bot.guess
+
+    @property
+    def words_of_open_turn(self) -> tuple[list[str], str] | None:
+        """What was said so far in the turn that is open: what is final, and the interim; None when none is."""
+        words = self._floor.words
+        return ([*words.typed_ahead, *words.finals], words.interim) if self._floor.turn_is_open() else None
 
     @property
     def deadline_ms(self) -> float | None:

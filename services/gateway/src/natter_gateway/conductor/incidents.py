@@ -1,0 +1,66 @@
+"""What is done for a caller who waits in vain: it is logged with what came before, counted, and apologized for."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from natter_common.logs import Log
+from natter_common.metrics import Metrics
+from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.watchdog import Waiting, Watchdog
+from natter_gateway.turns import actions as act
+from natter_gateway.turns import events as ev
+from natter_gateway.turns.machine import TurnMachine
+from natter_gateway.turns.states import Pausing, Thinking
+
+_APOLOGY: Final = "Sorry, something went wrong here. Please say that again."
+
+
+class Incidents:
+    """Of one session. `handle` takes an event for the machine."""
+
+    def __init__(
+        self, machine: TurnMachine, page: Page, metrics: Metrics, log: Log, handle: Callable[[ev.Event], None]
+    ) -> None:
+        self._machine = machine
+        self._page = page
+        self._metrics = metrics
+        self._log = log
+        self._handle = handle
+        self._watchdog = Watchdog()
+
+    @property
+    def due_ms(self) -> float | None:
+        """When to call `tick` at the latest."""
+        return self._watchdog.due_ms
+
+    def note(self, event: ev.Event, actions: Sequence[act.Action], now_ms: float) -> None:
+        """The machine made a step."""
+        self._watchdog.note(type(event).__name__, now_ms)
+        for action in actions:
+            self._watchdog.note(f"  {type(action).__name__}", now_ms)
+
+    def look(self, now_ms: float) -> None:
+        """What the caller waits for now."""
+        machine = self._machine
+        if isinstance(machine.bot, Thinking):
+            self._watchdog.waits(Waiting.ANSWER, now_ms)
+            if machine.bot.acting:
+                self._watchdog.goes_on(now_ms)
+        else:
+            pausing = isinstance(machine.caller, Pausing)
+            self._watchdog.waits(Waiting.TURN_END if pausing else Waiting.NOTHING, now_ms)
+
+    def tick(self, now_ms: float) -> None:
+        """Time passes."""
+        missed = self._watchdog.overdue(now_ms)
+        if missed is Waiting.NOTHING:
+            return
+        self._metrics.incidents.labels(missed.value).inc()
+        timeline = self._watchdog.timeline(now_ms)
+        self._log.error("caller waits in vain", waiting=missed.value, turn=self._machine.turn, timeline=timeline)
+        living = self._machine.living
+        if living is not None:
+            self._handle(ev.ReplyFailed(living, _APOLOGY))
+        else:
+            self._page.error(_APOLOGY)
+        self._handle(ev.Say(_APOLOGY, over=False))

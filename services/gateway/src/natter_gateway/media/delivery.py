@@ -1,0 +1,19 @@
+"""Which texts of a data channel have reached the browser: aiortc does not say, its queues do (see `compat`)."""
+
+from typing import Any, Final
+
+from aiortc import RTCDataChannel
+
+_CONTROL: Final = 50
+"""Payload protocol of the channel's own messages (RFC 8832, section 8.1)."""
+_LAST_FRAGMENT: Final = 0x01
+"""Flag of the chunk that ends a message (RFC 9260, section 3.3.1)."""
+
+
+def undelivered_messages(channel: RTCDataChannel) -> int:
+    """How many of the messages sent last were not confirmed. Those of an ordered channel: there is one a connection."""
+    transport: Any = channel.transport
+    chunks = [*transport._sent_queue, *transport._outbound_queue]
+    begun = sum(1 for chunk in chunks if chunk.flags & _LAST_FRAGMENT and chunk.protocol != _CONTROL)
+    waiting = sum(1 for _, protocol, _ in transport._data_channel_queue if protocol != _CONTROL)
+    return begun + waiting

@@ -1,0 +1,48 @@
+"""Workers that live and do not go on, in virtual time."""
+
+from natter_gateway.conductor.stage_progress import HearingProgress, ReplyProgress
+from natter_proto import MIC_RATE_HZ, Stage
+
+VAD, STT, LLM, TTS = Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS
+
+
+def test_who_reads_behind_the_microphone_is_at_work() -> None:
+    progress = HearingProgress()
+    for second in range(10):
+        reached, mic = second * MIC_RATE_HZ, (second + 3) * MIC_RATE_HZ
+        assert not progress.stalls(VAD, 1, reached, mic), "it replays, and is far behind: but it moves"
+
+
+def test_who_stands_while_the_microphone_goes_on_is_stuck() -> None:
+    progress = HearingProgress()
+    assert not progress.stalls(VAD, 1, 1_000, 1_000)
+    assert not progress.stalls(VAD, 1, 1_000, 1_000 + MIC_RATE_HZ)
+    assert progress.stalls(VAD, 1, 1_000, 1_001 + MIC_RATE_HZ)
+    assert not progress.stalls(VAD, 2, 1_000, 1_001 + MIC_RATE_HZ), "another worker has its own time"
+
+
+def test_nobody_is_stuck_while_the_microphone_is_silent() -> None:
+    progress = HearingProgress()
+    assert not any(progress.stalls(STT, 1, 1_000, 1_000) for _ in range(100))
+    assert not progress.stalls(LLM, 1, 0, 10 * MIC_RATE_HZ)
+
+
+def test_a_model_without_its_first_word_is_stuck_later_than_one_that_stops() -> None:
+    progress = ReplyProgress()
+    progress.asked(LLM, 0.0)
+    assert progress.overdue(5_999.0) is None
+    progress.moved(LLM, 5_999.0)
+    assert progress.overdue(8_998.0) is None
+    assert progress.due_ms == 8_999.0
+    assert progress.overdue(8_999.0) is LLM
+    assert progress.overdue(20_000.0) is None, "said once"
+
+
+def test_asking_again_gives_no_more_time_and_what_is_done_is_not_waited_for() -> None:
+    progress = ReplyProgress()
+    progress.asked(TTS, 0.0)
+    progress.asked(TTS, 2_000.0)
+    assert progress.due_ms == 3_000.0
+    progress.done(TTS)
+    assert progress.due_ms is None
+    assert progress.overdue(10_000.0) is None
