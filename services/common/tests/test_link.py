@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import structlog
 from nats.aio.msg import Msg
 
-from natter_common.link import LinkDownError, NoAnswerError
+from natter_common.link import LinkDownError, NatsLink, NoAnswerError
+from natter_common.metrics import Metrics
 from natter_local.broker import Broker
 from natter_proto import BadFrameError, Mic, WorkerAnswer, WorkerRequest, decode, pcm_audio
 from natter_testing.services import open_service
@@ -32,6 +34,26 @@ async def test_a_request_that_is_not_answered_ends_at_its_deadline(nats_url: str
         with pytest.raises(NoAnswerError) as error:
             await service.link.request(service.subjects.worker("mute"), PING, WorkerAnswer, 0.05)
         assert not error.value.nobody
+
+
+async def test_a_node_that_takes_connections_and_says_nothing_is_left_soon() -> None:
+    loop = asyncio.get_running_loop()
+    connected: asyncio.Queue[float] = asyncio.Queue(10)
+
+    def accept(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        connected.put_nowait(loop.time())
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    link = NatsLink(Metrics("a"), structlog.get_logger("a"))
+    async with asyncio.timeout(10), server:
+        connecting = asyncio.create_task(link.connect([f"127.0.0.1:{server.sockets[0].getsockname()[1]}"], "a"))
+        first, second = await connected.get(), await connected.get()
+        while not connecting.done():
+            # Python before 3.12 loses one that comes in the moment in which a connection is made.
+            connecting.cancel()
+            await asyncio.wait({connecting}, timeout=0.1)
+    # Silence is noticed after a second, and both together are to be less than 1.5 s.
+    assert second - first < 1.0
 
 
 async def test_a_subscription_made_before_the_barrier_misses_nothing(nats_url: str, realm: str) -> None:

@@ -26,6 +26,8 @@ FrameT = TypeVar("FrameT", bound=Message)
 Handler = Callable[[Msg], Awaitable[None]]
 
 _RECONNECT_WAIT_S: Final = 0.05
+_CONNECT_WITHIN_S: Final = 0.4
+"""A frozen node takes connections and says nothing: whoever comes from it may try it again before another one."""
 _PING_INTERVAL_S: Final = 5
 _PENDING_MESSAGES: Final = 4_096
 _PENDING_BYTES: Final = 16 * 1024 * 1024
@@ -228,6 +230,7 @@ class NatsLink:
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnected,
             reconnected_cb=self._on_reconnected,
+            connect_timeout=_CONNECT_WITHIN_S,  # pyright: ignore[reportArgumentType] - typed int, takes float
             reconnect_time_wait=_RECONNECT_WAIT_S,  # pyright: ignore[reportArgumentType] - typed int, takes float
             max_reconnect_attempts=-1,
             ping_interval=_PING_INTERVAL_S,
