@@ -4,8 +4,23 @@ import asyncio
 
 from natter_common.mic import MicSpan
 from natter_common.settings import WorkerSettings
-from natter_common.worker import BadLeaseError, Input, Outlet, Reached, StageDefinition, StageSession
-from natter_proto import Attempt, Beat, Fault, Held, Lease, LeaseEpoch, Reply, ReplyKind, Speech, Stage, WorkerRequest
+from natter_common.worker import BadLeaseError, Input, Outlet, Reached, StageDefinition, StageSession, Worker
+from natter_proto import (
+    Attempt,
+    Beat,
+    Fault,
+    Held,
+    Lease,
+    LeaseEpoch,
+    Offer,
+    OfferAnswer,
+    Reply,
+    ReplyKind,
+    Speech,
+    Stage,
+    WorkerRequest,
+)
+from natter_testing.services import open_service
 from natter_testing.stage_harness import new_lease, stage_under_test
 
 
@@ -52,6 +67,23 @@ async def test_lease_is_taken_once_and_a_repeated_confirm_gets_the_same_answer(n
         assert first.ok
         assert again == first
         assert stage.worker.sessions == 1
+
+
+async def test_a_worker_is_ready_once_offers_reach_it(nats_url: str, realm: str) -> None:
+    async with open_service("a", nats_url, realm) as service:
+        worker = Worker(service, ECHO, WorkerSettings(nats_url=nats_url, realm=realm, drain_s=0))
+        assert worker.health().not_ready == ("starting",)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(worker.serve(), name="worker")
+            while worker.health().not_ready:
+                await asyncio.sleep(0.01)
+            offer = Offer(session="s1", provider="echo")
+            answer = await service.link.request(
+                service.subjects.offer(Stage.STAGE_TTS, "echo"), offer, OfferAnswer, 5.0
+            )
+            assert answer.room
+            service.stopping.set()
+        assert worker.health().not_ready == ("draining",)
 
 
 async def test_settings_that_can_not_be_are_refused_and_leave_nothing(nats_url: str, realm: str) -> None:

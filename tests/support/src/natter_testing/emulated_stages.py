@@ -60,7 +60,7 @@ def _body(definitions: Sequence[StageDefinition]) -> Callable[[Service, WorkerSe
                 service.version,
                 sum(health.sessions for health in healths.values()),
                 settings.capacity,
-                next(iter(healths.values())).not_ready,
+                tuple(dict.fromkeys(reason for health in healths.values() for reason in health.not_ready)),
                 {"emulated": {name: health.sessions for name, health in healths.items()}},
             )
 

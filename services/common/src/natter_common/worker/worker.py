@@ -63,6 +63,7 @@ class Worker:
         stage = stage_name(definition.stage)
         self._watch = ProviderWatch(stage, definition.watched, service.metrics, service.log)
         self._offers: list[Subscription] = []
+        self._listens = False
         self._beats_sent = 0
         self._was_settled = True
         self._wake_drain = asyncio.Event()
@@ -75,6 +76,9 @@ class Worker:
         reasons: list[str] = []
         if not self._service.link.up:
             reasons.append("NATS is not connected")
+        if not self._listens:
+            # Whoever waits for this worker before another one leaves must not find it deaf.
+            reasons.append("starting")
         if self._book.draining:
             reasons.append("draining")
         return Health(
@@ -99,6 +103,7 @@ class Worker:
             subject = service.subjects.offer(self._definition.stage, provider)
             self._offers.append(await service.link.subscribe(subject, self._on_offer))
         await service.link.barrier()
+        self._listens = True
         service.log.info(
             "worker ready", stage=stage_name(self._definition.stage), providers=dict(self._definition.providers)
         )
