@@ -22,8 +22,6 @@ pytestmark = pytest.mark.timeout(200)
 TYPED: Final = "Do you like tea?"
 TYPED_LATER: Final = "And coffee?"
 QUESTION: Final = "What should I do on a rainy day?"
-BEFORE_QUESTION_S: Final = 25.0
-"""The greeting, a typed question and its answer come before."""
 AFTER_RETURN_S: Final = 6.0
 MOST_WRONG_OF_CALLER: Final = 0.15
 
@@ -95,7 +93,8 @@ def test_a_page_that_is_loaded_again_goes_on(page_url: str, tmp_path: Path) -> N
     microphone = microphone_file(tmp_path / "question.wav", AFTER_RETURN_S, QUESTION)
     with open_tab(tmp_path, microphone) as tab:
         page = tab.page
-        begin(tab, page_url, bot="brief")
+        begin(tab, page_url, bot="friend")
+        tab.wait_for("bot-stopped-speaking", within_s=20)
         # The file plays from its start whenever the microphone is opened: nothing is heard of it before the reload.
         page.get_by_test_id("mute").click()
         type_and_hear(tab, TYPED)
@@ -124,7 +123,7 @@ def test_a_page_that_is_loaded_again_goes_on(page_url: str, tmp_path: Path) -> N
 def test_a_connection_that_the_server_closed_is_made_anew(page_url: str, tmp_path: Path) -> None:
     microphone = microphone_file(tmp_path / "silence.wav", 1.0)
     with open_tab(tmp_path, microphone) as tab:
-        begin(tab, page_url, bot="steady")
+        begin(tab, page_url, bot="talker")
         began_ms = tab.now_ms()
         type_in(tab, TYPED)
         tab.wait_for("bot-started-speaking", after_ms=began_ms, within_s=30)
