@@ -229,6 +229,12 @@ describe("Conversations", () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(other.seen().phase).toBe("idle");
     expect(other.calls).toHaveLength(3);
+
+    const moving = await live();
+    const old = moving.call();
+    old.events?.onMoving();
+    moving.conversations.leave();
+    expect([old.saidGoodbye, moving.calls.filter((each) => !each.hasLeft)]).toEqual([true, [moving.call()]]);
   });
 
   it("does not look for a conversation that never began", async () => {

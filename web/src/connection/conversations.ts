@@ -152,7 +152,8 @@ export class Conversations {
     if (call !== this.current.call) return;
     clearTimeout(this.timer);
     this.stopWatching();
-    this.dropOld();
+    void this.old?.leave();
+    this.old = undefined;
     void call.leave();
     this.microphone.release();
     this.microphone = new Microphone();
