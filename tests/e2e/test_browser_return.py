@@ -22,6 +22,7 @@ pytestmark = pytest.mark.timeout(200)
 TYPED: Final = "Do you like tea?"
 TYPED_LATER: Final = "And coffee?"
 QUESTION: Final = "What should I do on a rainy day?"
+LONGEST_HOLE_MS: Final = 500
 AFTER_RETURN_S: Final = 6.0
 MOST_WRONG_OF_CALLER: Final = 0.15
 
@@ -165,6 +166,28 @@ def test_a_line_that_is_dead_is_noticed_by_its_silence(page_url: str, tmp_path: 
         is_live_again(tab, 5)
         assert shown(tab)[-4:] == [("user", TYPED), ("bot", first), ("user", TYPED_LATER), ("bot", second)]
         assert len(sessions(tab)) == 1
+
+
+def test_a_connection_that_the_server_wants_replaced_plays_on_meanwhile(page_url: str, tmp_path: Path) -> None:
+    microphone = microphone_file(tmp_path / "silence.wav", 1.0)
+    with open_tab(tmp_path, microphone) as tab:
+        begin(tab, page_url, bot="talker")
+        began_ms = tab.now_ms()
+        type_in(tab, TYPED)
+        tab.wait_for("bot-started-speaking", after_ms=began_ms, within_s=30)
+        tab.wait_for("bot-tts-text", after_ms=began_ms, within_s=10)
+        asked_ms = tab.now_ms()
+        tab.receive({"type": "signalling", "message": {"type": "renegotiate"}})
+        ready = tab.wait_for("bot-ready", after_ms=asked_ms, within_s=15)
+        is_live_again(tab, 5)
+        over = tab.wait_for("bot-stopped-speaking", after_ms=ready.at_ms, within_s=60)
+        reply = " ".join(segments(tab.messages(after_ms=ready.at_ms, before_ms=over.at_ms)).values())
+        assert shown(tab)[-2:] == [("user", TYPED), ("bot", reply)]
+        assert len(sessions(tab)) == 1
+        (old,) = (each for each in tab.sounds("voice") if each.from_ms < ready.at_ms and each.to_ms)
+        new = next(each for each in tab.sounds("voice") if each.from_ms > asked_ms)
+        assert old.to_ms is not None
+        assert new.from_ms - old.to_ms < LONGEST_HOLE_MS
 
 
 def test_who_leaves_is_not_waited_for(page_url: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@
   /** Quiet for less than this, ms, is a pause inside of speech. */
   const PAUSE_MS = 400;
 
-  const instruments = { microphone: [], voice: [], recordings: [], messages: [], sent: [], isDeaf: false };
+  const instruments = { microphone: [], voice: [], recordings: [], messages: [], sent: [], channels: [], isDeaf: false };
   Object.defineProperty(window, "instruments", { value: instruments });
 
   let context;
@@ -99,6 +99,7 @@
 
     createDataChannel(...args) {
       const channel = super.createDataChannel(...args);
+      instruments.channels.push(channel);
       const note = (list, text) => {
         try {
           const message = JSON.parse(text);
