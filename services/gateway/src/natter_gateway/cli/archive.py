@@ -128,22 +128,27 @@ class Archive:
             raise ArchiveError(f"there is no journal of session {session} in realm {self._subjects.realm}")
         return of_batches(session, batches)
 
-    async def purge(self, session: str) -> None:
-        """Remove all that is kept of a session. Raises `ArchiveError`."""
+    async def purge(self, session: str) -> bool:
+        """Remove all that is kept of a session; returns whether it goes on: then what follows is kept.
+
+        Raises `ArchiveError`, `StoreUnavailableError`.
+        """
         await self._check()
         realm, subject = self._subjects.realm, self._subjects.session_log(session)
         key = snapshot_subject(realm, session)
         try:
-            infos = [
-                await self._js.stream_info(stream, subjects_filter=one)
-                for stream, one in ((log_stream(realm), subject), (snapshot_stream(realm), key))
-            ]
-            if not any(info.state.subjects for info in infos):
+            logs = await self._js.stream_info(log_stream(realm), subjects_filter=subject)
+            snapshots = await self._js.stream_info(snapshot_stream(realm), subjects_filter=key)
+            if not logs.state.subjects and not snapshots.state.subjects:
                 raise ArchiveError(f"nothing is kept of session {session} in realm {realm}")
+            goes_on = False
+            if snapshots.state.subjects:
+                goes_on = bool((await self._js.get_last_msg(snapshot_stream(realm), key)).data)
             await self._js.purge_stream(log_stream(realm), subject=subject)
             await self._js.purge_stream(snapshot_stream(realm), subject=key)
         except (TimeoutError, nats.errors.Error) as error:
             raise StoreUnavailableError(str(error) or type(error).__name__) from error
+        return goes_on
 
     async def _check(self) -> None:
         realm = self._subjects.realm

@@ -109,8 +109,9 @@ def _update(parsed: argparse.Namespace, recording: Recording) -> int:
 
 def _purge(parsed: argparse.Namespace) -> int:
     session = _session(parsed.session)
-    asyncio.run(_remove(parsed, session))
-    sys.stdout.write(f"nothing is kept of session {session} any more\n")
+    goes_on = asyncio.run(_remove(parsed, session))
+    left = " but what follows: it goes on" if goes_on else " any more"
+    sys.stdout.write(f"nothing is kept of session {session}{left}\n")
     return 0
 
 
@@ -130,9 +131,9 @@ async def _fetched(parsed: argparse.Namespace, session: str) -> Recording:
         return await archive.recording(session)
 
 
-async def _remove(parsed: argparse.Namespace, session: str) -> None:
+async def _remove(parsed: argparse.Namespace, session: str) -> bool:
     async with open_archive(_servers(parsed), parsed.realm) as archive:
-        await archive.purge(session)
+        return await archive.purge(session)
 
 
 def _session(given: str) -> str:
