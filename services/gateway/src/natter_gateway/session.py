@@ -147,7 +147,6 @@ class Session:
 
     def _superseded(self) -> None:
         """Another gateway has the session: this one lets go of it."""
-        self._log.warning("another gateway conducts this session")
         self.over()
 
     def _close_by_itself(self, close: Close) -> None:
