@@ -29,7 +29,7 @@ class LogStore:
         return self._streams.ready
 
     async def append(self, session: str, payload: bytes, message_id: str, last_sequence: int, deadline_s: float) -> int:
-        """Write a batch behind `last_sequence` (0: as the first); returns its sequence, also if it was there already.
+        """Write a batch behind `last_sequence` (0: as the first); returns its sequence.
 
         Raises `SequenceRefusedError`, `StoreUnavailableError`.
         """
