@@ -19,7 +19,6 @@ from natter_bench.speech import EncodedSpeech
 from natter_common.link import NatsLink, open_link
 from natter_common.metrics import Metrics
 from natter_gateway.cli.main import main
-from natter_gateway.context import Context
 from natter_gateway.journal.journal import Journal
 from natter_gateway.journal.keeping import Stores
 from natter_gateway.journal.log_store import read_log
@@ -29,6 +28,7 @@ from natter_gateway.journal.recovery import recovered
 from natter_gateway.journal.snapshot import Snapshot, encode
 from natter_gateway.journal.snapshot_store import HeldElsewhereError, Stored
 from natter_gateway.journal.streams import SequenceRefusedError, Streams, log_stream
+from natter_gateway.transcript import turns_of
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.machine import VERSION
@@ -284,16 +284,15 @@ async def test_a_call_is_kept_shown_replayed_and_purged(
             assert (listed["session"], listed["state"], listed["bot"]) == (session, "going on", "recorded")
             transcript = (await http.get(f"{system.url}/sessions/{caller.pc_id}/transcript")).json()
             async with stores(system.nats_url, "main", "gateway-x") as (_, found):
-                said = [turn["user"] for turn in transcript["turns"] if turn["user"]]
 
-                async def kept() -> list[str]:
+                async def kept() -> list[dict[str, Any]]:
                     stored = await found.snapshots.read(session)
                     assert stored is not None
                     batches = await found.logs.read(session, stored.snapshot.journal_sequence)
                     now = recovered(stored.snapshot, of_batches(session, batches))
-                    return [one.text for one in Context(now.snapshot.context).utterances if one.speaker == "user"]
+                    return turns_of(now.snapshot.context.entries)
 
-                await eventually(kept, lambda texts: texts == said, within_s=WITHIN_S)
+                await eventually(kept, lambda turns: turns == transcript["turns"], within_s=WITHIN_S)
 
         async def over() -> str:
             capsys.readouterr()
