@@ -163,8 +163,8 @@ class Caller:
     ) -> None:
         """Go on with the same session over a new peer connection, as the official client does when the old one fails.
 
-        `url`: another gateway than before. `new_client`: as a page does that was loaded again: it knows no more than the
-        session's id, and says that it is ready. Losses begin to count anew. Raises RefusedError, NotReadyError,
+        `url`: another gateway than before. `new_client`: as a page does that was loaded again: it knows no more than
+        the session's id, and says that it is ready. Losses begin to count anew. Raises RefusedError, NotReadyError,
         NothingAnswersError.
         """
         if self._signalling is None or self._peer is None:
