@@ -2,7 +2,7 @@
 # Nothing but Python 3.11, Node 20 and make has to be there: uv and all packages are brought into this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help up setup python web test lint format proto bench bench-latency bench-talk chaos soak clean
+.PHONY: help up roll setup python web test lint format proto bench bench-latency bench-talk chaos soak clean
 
 BIN := .venv/bin
 PACKAGES := $(wildcard pyproject.toml proto/pyproject.toml bench/pyproject.toml services/*/pyproject.toml \
@@ -20,6 +20,9 @@ help: ## show this
 
 up: setup ## run everything on this machine until Ctrl-C, and print the address to open
 	@exec $(BIN)/natter-local
+
+roll: python ## replace the workers of a running `make up` one after another; conversations go on
+	@exec $(BIN)/natter-local roll
 
 setup: python web ## bring all that is needed: uv, Python packages, the built page
 

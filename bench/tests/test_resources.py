@@ -9,6 +9,7 @@ from natter_bench.resources import (
     Service,
     Usage,
     costs,
+    nats_of,
     process_usage,
     read_services,
     usage,
@@ -29,6 +30,22 @@ def test_services_from_file_and_pairs(tmp_path):
         Service("vad", "http://127.0.0.1:9"),
     ]
     assert read_services(URL, [], None) == [Service("gateway", URL)]
+
+
+@pytest.mark.parametrize(
+    ("nats", "url"),
+    [
+        ({"url": "nats://a:1", "pid": 7}, "nats://a:1"),
+        ([{"url": "nats://a:1", "pid": 7}, {"url": "nats://a:2", "pid": 8}], "nats://a:1,nats://a:2"),
+        ({"pid": 7}, None),
+        ([], None),
+    ],
+)
+def test_the_brokers_address(tmp_path, nats, url):
+    path = tmp_path / "services.json"
+    path.write_text(json.dumps({"nats": nats}))
+    assert nats_of(path) == url
+    assert nats_of(None) is None
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"stt": {}}', '{"stt": {"pid": "x"}}', '{"stt": 1}'])

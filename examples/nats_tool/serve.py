@@ -1,6 +1,6 @@
 """A tool served over NATS: books tables at a restaurant. See README.md beside this file.
 
-Environment: NATS_URL (nats://127.0.0.1:4222), NATTER_REALM (main).
+Environment: NATS_URL (nats://127.0.0.1:4222; several with commas between), NATTER_REALM (main).
 """
 
 import asyncio
@@ -76,7 +76,8 @@ async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    link = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), name=f"tool-{NAME}")
+    servers = os.environ.get("NATS_URL", "nats://127.0.0.1:4222").split(",")
+    link = await nats.connect(servers, name=f"tool-{NAME}")
     subject = RealmSubjects(os.environ.get("NATTER_REALM", "main")).tool(NAME)
     # With a queue group each request goes to one of the processes that serve the tool.
     await link.subscribe(subject, queue=NAME, cb=Server(Bookings()).on_request)

@@ -13,7 +13,7 @@ from natter_bench.errors import CallError
 from natter_bench.resources import Service
 from natter_local.broker import BrokerError
 from natter_local.settings import project_root
-from natter_local.system import NATS, LocalOptions, LocalSystem, StartError
+from natter_local.system import LocalOptions, LocalSystem, StartError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,4 @@ async def run_on_own_system(options: CallOptions, say: Callable[[str], object]) 
 def services_of(system: LocalSystem) -> list[Service]:
     """Every process of a local system, the broker last."""
     services = [Service(process.name, process.url, process.pid) for process in system.processes]
-    if system.broker is not None:
-        services.append(Service(NATS, None, system.broker.pid))
-    return services
+    return [*services, *(Service(node.name, None, node.pid) for node in system.brokers)]

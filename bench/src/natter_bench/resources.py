@@ -57,10 +57,14 @@ def read_services(gateway_url: str, pairs: Sequence[str], file: Path | None) -> 
 
 
 def nats_of(file: Path | None) -> str | None:
-    """The broker's address in the file of the local runner; None where there is none. Raises CallError."""
+    """The broker's address in the file of the local runner; None where there is none. Raises CallError.
+
+    Of several nodes, all addresses with commas between.
+    """
     entry: Any = _content(file).get("nats") if file is not None else None
-    url: Any = cast("dict[str, Any]", entry).get("url") if isinstance(entry, dict) else None
-    return url if isinstance(url, str) else None
+    nodes = cast("list[Any]", entry) if isinstance(entry, list) else [entry]
+    urls: list[Any] = [cast("dict[str, Any]", node).get("url") for node in nodes if isinstance(node, dict)]
+    return ",".join(url for url in urls if isinstance(url, str)) or None
 
 
 async def usage(http: httpx.AsyncClient, service: Service) -> Usage | None:

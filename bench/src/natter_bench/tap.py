@@ -61,7 +61,7 @@ class VoiceTap:
         """Connect for the time of the block. Raises CallError when NATS is not there."""
         try:
             client = await nats.connect(
-                nats_url,
+                nats_url.split(","),
                 name="natter-bench",
                 connect_timeout=_CONNECT_WITHIN_S,
                 allow_reconnect=False,

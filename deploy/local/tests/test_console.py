@@ -31,6 +31,9 @@ def test_colours_on_a_terminal_unless_unwanted(monkeypatch: pytest.MonkeyPatch) 
     coloured = Terminal()
     Console(coloured, ("stt",)).on_line("stt", "a")
     assert coloured.getvalue() == "\x1b[36mstt    | \x1b[0ma\n"
+    second = Terminal()
+    Console(second, ("stt",)).on_line("stt-2", "a")
+    assert second.getvalue() == "\x1b[36mstt-2  | \x1b[0ma\n"
     monkeypatch.setenv("NO_COLOR", "1")
     plain = Terminal()
     Console(plain, ("stt",)).on_line("stt", "a")
@@ -53,6 +56,7 @@ def test_the_brokers_chatter_is_left_out() -> None:
     out = io.StringIO()
     console = Console(out, ("nats",))
     console.on_line("nats", "[1] 2026/11/23 02:00:00 [INF] Server is ready")
+    console.on_line("nats-2", "[1] 2026/11/23 02:00:00 [INF] Server is ready")
     console.on_line("nats", "[1] 2026/11/23 02:00:00 [ERR] disk full")
     assert out.getvalue() == "nats   | [1] 2026/11/23 02:00:00 [ERR] disk full\n"
 

@@ -17,13 +17,13 @@ LIMIT_S = 20.0
 
 
 @asynccontextmanager
-async def running(python: Path, **env: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """`natter-local` in an empty folder with bots; killed at the end."""
+async def running(python: Path, *arguments: str, **env: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """`natter-local` in an empty folder with bots; killed at the end. `arguments`: of its command line."""
     cwd = python.parents[2]
     (cwd / "bots").mkdir(exist_ok=True)
     base = {key: value for key, value in os.environ.items() if not key.startswith(("NATTER_", "NATS_", "FAST_API"))}
     process = await asyncio.create_subprocess_exec(
-        *(str(python), "-m", "natter_local.main"),
+        *(str(python), "-m", "natter_local.main", *arguments),
         cwd=cwd,
         env={**base, **env},
         stdout=asyncio.subprocess.PIPE,
@@ -146,6 +146,67 @@ async def test_bad_settings_are_named(fake_python: Path) -> None:
         rest, code = await read_rest(process)
     assert code == 1
     assert "FAST_API_PORT: Input should be a valid integer" in rest
+
+
+async def test_a_roll_from_another_terminal(fake_python: Path) -> None:
+    run = fake_python.parents[2] / "var/run"
+    log = fake_python.parents[2] / "natter.log"
+    async with running(fake_python, FAST_API_PORT=str(free_port()), NATTER_LOG_FILE=str(log)) as process:
+        await read_until(process, "https only")
+        before = json.loads((run / "services.json").read_text())
+        async with running(fake_python, "roll", "vad", "tts") as rolling:
+            said, code = await read_rest(rolling)
+        assert code == 0, said
+        assert "| vad-2 starts in place of vad\n" in said
+        assert "| tts-2 is ready; tts hands over and leaves\n" in said
+        assert said.endswith("| all are new\n")
+        seen = await read_until(process, "the rolling restart is done")
+        assert "natter  | vad left after " in seen
+        after = json.loads((run / "services.json").read_text())
+        assert {name for name in before if before[name] != after[name]} == {"vad", "tts"}
+        assert psutil.Process(after["vad"]["pid"]).environ()["NATTER_LOG_FILE"] == str(log.with_stem("natter-vad-2"))
+
+        async with running(fake_python, "roll", "gateway") as rolling:
+            said, code = await read_rest(rolling)
+        assert code == 1
+        assert "gateway has an address that callers know" in said
+
+        process.send_signal(signal.SIGINT)
+        rest, code = await read_rest(process)
+    assert code == 0, rest
+    assert list(run.iterdir()) == []
+
+
+async def test_a_roll_where_nothing_runs(fake_python: Path) -> None:
+    run = fake_python.parents[2] / "var/run"
+    run.mkdir(parents=True)
+    for _ in range(2):
+        async with running(fake_python, "roll") as rolling:
+            said, code = await read_rest(rolling)
+        assert code == 1
+        assert "no system is up here: `make up` starts one" in said
+        # The second time there is what a system left that was killed.
+        (run / "services.control").unlink(missing_ok=True)
+        (run / "services.control").symlink_to(run / "gone" / "control.sock")
+
+
+async def test_a_roll_whose_system_goes_away(fake_python: Path) -> None:
+    async with running(fake_python, FAST_API_PORT=str(free_port()), FAKE_MODE="stubborn") as process:
+        await read_until(process, "https only")
+        async with running(fake_python, "roll") as rolling:
+            await read_until(rolling, "vad-2 is ready")
+            process.kill()
+            said, code = await read_rest(rolling)
+    assert code == 1
+    assert "went away before all was done" in said
+
+
+async def test_workers_keep_their_own_time_to_drain(fake_python: Path) -> None:
+    async with running(fake_python, FAST_API_PORT=str(free_port())) as process:
+        await read_until(process, "https only")
+        services = json.loads((fake_python.parents[2] / "var/run/services.json").read_text())
+        assert psutil.Process(services["gateway"]["pid"]).environ()["NATTER_DRAIN_S"] == "2.0"
+        assert "NATTER_DRAIN_S" not in psutil.Process(services["stt"]["pid"]).environ()
 
 
 def test_the_next_free_port() -> None:

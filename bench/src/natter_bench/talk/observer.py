@@ -159,7 +159,7 @@ class Observer:
         """Connect for the time of the block. Raises CallError when NATS is not there."""
         try:
             client = await nats.connect(
-                nats_url, name="natter-bench", connect_timeout=_CONNECT_WITHIN_S, allow_reconnect=False
+                nats_url.split(","), name="natter-bench", connect_timeout=_CONNECT_WITHIN_S, allow_reconnect=False
             )
         except (OSError, TimeoutError, nats.errors.Error) as error:
             raise CallError(f"NATS does not answer at {nats_url}: {error or type(error).__name__}") from error

@@ -12,6 +12,8 @@ from natter_local.child import Child
 from natter_local.ports import free_port
 from natter_local.ready import READY, tcp_ready
 
+NATS: Final = "nats"
+"""Name of the broker's process; further nodes are `nats-2` and `nats-3`."""
 _START_TIMEOUT_S: Final = 10.0
 _STOP_TIMEOUT_S: Final = 5.0
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, TextIO
 
-from natter_local.system import NATS
+from natter_local.broker import NATS
 
 OWN_NAME: Final = "natter"
 _COLOURS: Final = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
@@ -23,7 +23,7 @@ class Console:
     """A `Watcher` for people. Colours only on a terminal, and not with NO_COLOR set."""
 
     def __init__(self, out: TextIO, names: Sequence[str]) -> None:
-        """`names`: of all processes, for the width of the prefix."""
+        """`names`: of what runs, for the width of the prefix; further processes of a service look like the first."""
         self._out = out
         self._width = max(map(len, (OWN_NAME, *names)))
         self._coloured = out.isatty() and not os.environ.get("NO_COLOR")
@@ -31,7 +31,7 @@ class Console:
         self._gone = False
 
     def on_line(self, name: str, line: str) -> None:
-        if name == NATS and not _NATS_WORTH.search(line):
+        if _service(name) == NATS and not _NATS_WORTH.search(line):
             return
         plain = _TIMESTAMP.sub(r"\1 ", line)
         self._write(f"{self._prefix(name)}{_NOISE.sub('', plain) if plain != line else line}")
@@ -65,7 +65,7 @@ class Console:
         return self._paint(text, _RED)
 
     def _prefix(self, name: str) -> str:
-        return self._paint(f"{name:<{self._width}} | ", self._colour_of.get(name, _BOLD))
+        return self._paint(f"{name:<{self._width}} | ", self._colour_of.get(_service(name), _BOLD))
 
     def _paint(self, text: str, code: int) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._coloured and text else text
@@ -79,3 +79,8 @@ class Console:
         except OSError:
             # Nobody reads any more (a closed terminal or pipe): go on without words until told to stop.
             self._gone = True
+
+
+def _service(name: str) -> str:
+    """Of a process: `stt-2` is of `stt`."""
+    return name.partition("-")[0]

@@ -1,4 +1,7 @@
-"""`natter-local`: the broker and the five services in the foreground, until Ctrl-C. This is what `make up` runs."""
+"""`natter-local`: the broker and the five services in the foreground, until Ctrl-C. This is what `make up` runs.
+
+`natter-local roll` has one that runs replace its workers without an end of any conversation: `make roll`.
+"""
 
 import argparse
 import asyncio
@@ -7,19 +10,22 @@ import http.client
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from natter_local.broker import BrokerError
+from natter_local.broker import NATS, BrokerError
 from natter_local.console import Console
+from natter_local.control import ask_to_roll, control_link, serve_control
 from natter_local.ports import NoPortError, is_free, next_free
 from natter_local.ready import http_get
+from natter_local.rolling import RollError
 from natter_local.settings import DEFAULT_PORT, LocalSettings, project_root, read_settings
 from natter_local.summary import advice, default_bot, problems, uses_keys
-from natter_local.system import GATEWAY, NATS, SERVICES, LocalOptions, LocalSystem, StartError
+from natter_local.system import GATEWAY, SERVICES, LocalOptions, LocalSystem, StartError
 
 _FAILED: Final = 1
 _KILLED: Final = 130
@@ -34,6 +40,7 @@ _ENVIRONMENT: Final = """\
 environment (also read from .env; every other variable is passed on to the services):
   FAST_API_PORT         port of the page and the API (7860, or the next free one)
   NATS_URL              a broker that runs already; without it one is started
+  NATTER_NATS_NODES     nodes of the broker that is started: 1 or 3 (1)
   NATTER_BOTS_DIR       folder of bots (bots)
   NATTER_WEB_DIR        the built page (web/dist)
   OPENAI_API_KEY, OPENAI_BASE_URL, DEEPGRAM_API_KEY, ELEVENLABS_API_KEY, GLADIA_API_KEY
@@ -43,6 +50,10 @@ environment (also read from .env; every other variable is passed on to the servi
   NATTER_LOG_FILE       also log to files: natter.log becomes natter-stt.log for stt, and so on
   NATTER_DRAIN_S        how long conversations may go on after Ctrl-C (2)
   NATTER_SERVICES_FILE  where addresses and pids are written while all is up (var/run/services.json)"""
+_ROLL_HELP: Final = """\
+Replaces the workers of a running natter-local, one after another: a new one starts, and when it is ready the old one
+hands its conversations over and leaves. The gateway stays. Exit code 1 when nothing runs here, or a new one does not
+get ready; then the old one stays."""
 
 
 def main() -> int:
@@ -53,11 +64,20 @@ def main() -> int:
         epilog=_ENVIRONMENT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args()
+    rolling = parser.add_subparsers(dest="command", metavar="").add_parser(
+        "roll",
+        help="replace the workers of a natter-local that runs, one after another",
+        description=_ROLL_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rolling.add_argument("stages", nargs="*", metavar="STAGE", help="vad, stt, llm or tts; all without it")
+    parsed = parser.parse_args()
     root = project_root()
     console = Console(sys.stdout, (NATS, *SERVICES))
     try:
         settings = read_settings(root)
+        if parsed.command == "roll":
+            return _roll(root / settings.services_file, parsed.stages, console)
         port = _gateway_port(settings, console)
     except ValidationError as error:
         problems = [f"{item['loc'][0]}: {item['msg']}" for item in error.errors()]
@@ -68,7 +88,20 @@ def main() -> int:
         return _FAILED
     with tempfile.TemporaryDirectory(prefix="natter-", ignore_cleanup_errors=True) as folder:
         system = LocalSystem(Path(folder), _options(settings, root, port), console)
-        return asyncio.run(_run(system, console))
+        link = control_link(root / settings.services_file)
+        return asyncio.run(_run(system, console, partial(serve_control, Path(folder), link, system.roll, console.say)))
+
+
+def _roll(services_file: Path, stages: Sequence[str], console: Console) -> int:
+    try:
+        console.say(asyncio.run(ask_to_roll(control_link(services_file), stages, console.say)))
+    except RollError as error:
+        console.complain(str(error))
+        return _FAILED
+    except KeyboardInterrupt:
+        console.say("what was begun goes on in the other terminal")
+        return _KILLED
+    return 0
 
 
 def _gateway_port(settings: LocalSettings, console: Console) -> int:
@@ -89,14 +122,16 @@ def _options(settings: LocalSettings, root: Path, port: int) -> LocalOptions:
         "NATTER_BOTS_DIR": str(root / settings.bots_dir),
         "NATTER_WEB_DIR": str(root / settings.web_dir),
         "NATTER_LOG_FORMAT": settings.log_format,
-        "NATTER_DRAIN_S": str(settings.drain_s),
     }
     if settings.http_host:
         env["NATTER_HTTP_HOST"] = settings.http_host
     return LocalOptions(
         env=env,
-        env_of=_log_files(root, settings.log_file),
+        # Not for workers: when the gateway has gone they have nothing left to do, and in a roll they need their time.
+        env_of={GATEWAY: {"NATTER_DRAIN_S": str(settings.drain_s)}},
+        log_file=root / settings.log_file if settings.log_file is not None else None,
         nats_url=settings.nats_url or None,
+        nats_nodes=settings.nats_nodes,
         gateway_port=port,
         services_file=root / settings.services_file,
         cwd=root,
@@ -105,15 +140,8 @@ def _options(settings: LocalSettings, root: Path, port: int) -> LocalOptions:
     )
 
 
-def _log_files(root: Path, log_file: Path | None) -> Mapping[str, Mapping[str, str]]:
-    """Rotation by several processes would lose lines, so each has its own file."""
-    if log_file is None:
-        return {}
-    path = root / log_file
-    return {name: {"NATTER_LOG_FILE": str(path.with_stem(f"{path.stem}-{name}"))} for name in SERVICES}
-
-
-async def _run(system: LocalSystem, console: Console) -> int:
+async def _run(system: LocalSystem, console: Console, control: Callable[[], Coroutine[None, None, None]]) -> int:
+    """`control`: answers `natter-local roll` until cancelled."""
     stopping = asyncio.Event()
     exit_code = 0
 
@@ -127,7 +155,7 @@ async def _run(system: LocalSystem, console: Console) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     stop = asyncio.create_task(stopping.wait(), name="stop-signal")
-    life = asyncio.create_task(_live(system, console), name="life")
+    life = asyncio.create_task(_live(system, console, control), name="life")
     await asyncio.wait({stop, life}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     if stopping.is_set():
@@ -143,7 +171,7 @@ async def _run(system: LocalSystem, console: Console) -> int:
     return exit_code
 
 
-async def _live(system: LocalSystem, console: Console) -> None:
+async def _live(system: LocalSystem, console: Console, control: Callable[[], Coroutine[None, None, None]]) -> None:
     """Up until cancelled."""
     console.say("starting; models take a few seconds to load")
     async with asyncio.TaskGroup() as tasks:
@@ -157,7 +185,13 @@ async def _live(system: LocalSystem, console: Console) -> None:
         raise failed
     try:
         console.show(await _welcome(system, console))
-        await system.watch()
+        async with asyncio.TaskGroup() as tasks:
+            answering = tasks.create_task(control(), name="control")
+            try:
+                failed = await _watch(system)
+            finally:
+                answering.cancel()
+        raise failed
     finally:
         await system.stop()
 
@@ -168,6 +202,13 @@ async def _start(system: LocalSystem) -> StartError | BrokerError | None:
     except (StartError, BrokerError) as error:
         return error
     return None
+
+
+async def _watch(system: LocalSystem) -> StartError:
+    try:
+        await system.watch()
+    except StartError as error:
+        return error
 
 
 async def _report(system: LocalSystem, console: Console) -> None:

@@ -1,5 +1,6 @@
 """TCP ports of this machine."""
 
+import contextlib
 import errno
 import socket
 from typing import Final
@@ -14,10 +15,16 @@ class NoPortError(RuntimeError):
 
 def free_port() -> int:
     """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Different TCP ports on loopback that nobody listens on now."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def is_free(port: int, host: str = "") -> bool:

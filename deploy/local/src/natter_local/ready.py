@@ -55,7 +55,8 @@ def _http_get(url: str) -> tuple[int, bytes]:
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=_TIMEOUT_S)
     try:
-        connection.request("GET", address.path or "/")
+        path = address.path or "/"
+        connection.request("GET", f"{path}?{address.query}" if address.query else path)
         response = connection.getresponse()
         return response.status, response.read()
     finally:

@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from natter_local.broker import NATS
 from natter_local.supervised import Supervised
 
 
@@ -17,15 +18,16 @@ class ServicesFile:
         self._path = path
         self._written = ""
 
-    def write(self, nats_url: str, broker: Supervised | None, processes: Iterable[Supervised]) -> None:
-        """Replace the file in one step. Raises OSError."""
+    def write(self, nats_url: str, brokers: Sequence[Supervised], processes: Iterable[Supervised]) -> None:
+        """Replace the file in one step. `brokers`: empty where another's broker is used. Raises OSError."""
         if self._path is None:
             return
         entries: dict[str, list[dict[str, Any]]] = {}
-        for process in processes:
+        for process in (*processes, *brokers):
             entries.setdefault(process.service, []).append({"url": process.url, "pid": process.pid})
         content: dict[str, Any] = {name: found[0] if len(found) == 1 else found for name, found in entries.items()}
-        content["nats"] = {"url": nats_url} if broker is None else {"url": nats_url, "pid": broker.pid}
+        if not brokers:
+            content[NATS] = {"url": nats_url}
         self._written = json.dumps(content, indent=2) + "\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")

@@ -3,11 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from natter_local.nats_nodes import NODE_COUNTS
 
 DEFAULT_PORT: Final = 7860
 _SOURCE_ROOT: Final = Path(__file__).resolve().parents[4]
+
+
+def _node_count(count: int) -> int:
+    if count not in NODE_COUNTS:
+        raise ValueError(f"a broker has {' or '.join(map(str, NODE_COUNTS))} nodes")
+    return count
 
 
 class LocalSettings(BaseSettings):
@@ -17,6 +25,8 @@ class LocalSettings(BaseSettings):
 
     nats_url: Annotated[str | None, Field(validation_alias=AliasChoices("NATS_URL", "nats_url"))] = None
     """A broker that runs already; without it one is started."""
+    nats_nodes: Annotated[int, AfterValidator(_node_count)] = 1
+    """Nodes of the broker that is started."""
     port: Annotated[int | None, Field(ge=1, le=65535, validation_alias=AliasChoices("FAST_API_PORT", "port"))] = None
     """Of the page and the API; without it 7860, or the next free one."""
     http_host: str = ""

@@ -131,8 +131,8 @@ class Supervised:
         finally:
             self._done.set()
 
-    async def stop(self, grace_s: float) -> None:
-        """SIGTERM, then SIGKILL after `grace_s`; returns when it is gone for good."""
+    async def stop(self, grace_s: float) -> bool:
+        """SIGTERM, then SIGKILL after `grace_s`; returns when it is gone for good: True if it left by itself."""
         self._stopped.set()
         self.send(signal.SIGTERM)
         try:
@@ -142,6 +142,8 @@ class Supervised:
             self._watcher.on_event(self.name, f"did not stop within {grace_s:.0f} s and is killed")
             self.send(signal.SIGKILL)
             await self._done.wait()
+            return False
+        return True
 
     def kill_for_good(self) -> None:
         """SIGKILL now, and no other start."""

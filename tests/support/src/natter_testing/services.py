@@ -18,5 +18,5 @@ async def open_service(name: str, nats_url: str, realm: str) -> AsyncGenerator[S
     metrics = Metrics(name)
     log = structlog.get_logger(name)
     process_id = new_id()
-    async with open_link([nats_url], f"test-{name}", metrics, log) as link:
+    async with open_link(nats_url.split(","), f"test-{name}", metrics, log) as link:
         yield Service(name, process_id, "0.0.0", RealmSubjects(realm), link, metrics, log, asyncio.Event())
