@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from natter_bench.chaos.plan import SIGNALS, STAGES
+from natter_bench.chaos.plan import SIGNALS, STAGES, STRUCK
 from natter_bench.loss_comparison import DEFAULT_PACKET
 from natter_bench.talk.cases import KINDS, Kind
 from natter_bench.tap import DEFAULT_REALM
@@ -171,7 +171,9 @@ def arguments_parser() -> argparse.ArgumentParser:
         "serves the call, each time 200 ms later. Counts words lost and doubled, silence added and turns missed. Exits "
         "with 1 when a limit is missed.",
     )
-    chaos.add_argument("--stage", type=_stages, default=STAGES, metavar="A,B..", help="default: all four")
+    chaos.add_argument(
+        "--stage", type=_struck, default=STRUCK, metavar="A,B..", help=f"of {', '.join(STRUCK)} (default: all)"
+    )
     chaos.add_argument("--signal", type=_signals, default=tuple(SIGNALS), metavar="A,B..", help="KILL, STOP, TERM")
     chaos.add_argument("--offsets", type=_positive_int, default=25, metavar="N", help="kills of each (default 25)")
     chaos.add_argument(
@@ -261,6 +263,10 @@ def _kinds(text: str) -> frozenset[Kind]:
 
 def _stages(text: str) -> tuple[str, ...]:
     return _some_of(text.lower(), STAGES, "stages")
+
+
+def _struck(text: str) -> tuple[str, ...]:
+    return _some_of(text.lower(), STRUCK, "stages")
 
 
 def _signals(text: str) -> tuple[str, ...]:

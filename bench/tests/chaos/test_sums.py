@@ -43,6 +43,13 @@ def test_the_median_has_a_limit_where_a_worker_is_killed() -> None:
     runs = [run(Judgement(added_ms=800.0))]
     assert row_of(KILLED, runs).misses == ("added silence p50 800 ms (limit 700)",)
     assert row_of(Series("stt", "STOP"), runs).misses == ()
+    assert row_of(Series("nats", "KILL"), runs).misses == ()
+
+
+def test_a_dead_node_of_the_broker_may_not_be_heard() -> None:
+    runs = [run(Judgement(added_ms=130.0, hole_ms=130.0))]
+    assert row_of(Series("nats", "KILL"), runs).misses == ("hole 130 ms (limit 100)",)
+    assert row_of(Series("nats", "STOP"), runs).misses == ()
 
 
 def test_a_drain_may_not_be_heard() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from natter_bench.chaos import victim
 from natter_bench.chaos.plan import Strike
-from natter_bench.chaos.victim import Blow, holder, settled
+from natter_bench.chaos.victim import Blow, holder, settled, victim_of
 from natter_bench.errors import CallError
 from natter_local.supervised import Supervised
 from natter_local.system import LocalSystem
@@ -41,6 +41,7 @@ class System:
     """One stage."""
 
     processes: list[Process]
+    brokers: tuple[Process, ...] = (Process("nats"), Process("nats-2"))
 
     def of(self, _stage: str) -> list[Process]:
         return self.processes
@@ -89,6 +90,12 @@ async def test_nobody_and_both(sessions: tuple[int, int], words: str) -> None:
 )
 async def test_all_is_well_again(process: Process, words: str) -> None:
     assert await settled(*world(process, Process("stt-2"))) == words
+
+
+async def test_nodes_of_the_broker_take_turns() -> None:
+    http, system = world(Process("stt"))
+    struck = [await victim_of(http, system, Strike("nats", "KILL", 0, number=number)) for number in range(3)]
+    assert [one.name for one in struck] == ["nats", "nats-2", "nats"]
 
 
 async def test_who_was_killed_has_to_come_back() -> None:

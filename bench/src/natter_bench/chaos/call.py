@@ -15,7 +15,7 @@ from natter_bench.chaos.judge import CallHeard
 from natter_bench.chaos.plan import Strike
 from natter_bench.chaos.script import user_messages
 from natter_bench.chaos.sound import heard_built_in_turns, heard_turns, phase_of
-from natter_bench.chaos.victim import Blow, holder
+from natter_bench.chaos.victim import Blow, victim_of
 from natter_bench.chaos.world import BOT, World
 from natter_bench.conversation import Exchange
 from natter_bench.errors import CallError
@@ -88,7 +88,7 @@ async def _talk(
     async with asyncio.TaskGroup() as tasks:
         for number, speech in enumerate(speeches):
             if (strike := strikes.get(number)) is not None:
-                blow = Blow(await holder(world.http, world.system, strike.stage), strike)
+                blow = Blow(await victim_of(world.http, world.system, strike), strike)
                 talk.blows.append(blow)
                 tasks.create_task(blow.fall(), name=f"blow-{blow.victim.name}")
             if number == len(speeches) - 1:

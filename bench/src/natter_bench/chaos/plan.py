@@ -12,6 +12,9 @@ from types import MappingProxyType
 from typing import Final
 
 STAGES: Final = ("vad", "stt", "llm", "tts")
+BROKER: Final = "nats"
+"""Not a stage, but struck like one: a node of three."""
+STRUCK: Final = (*STAGES, BROKER)
 SIGNALS: Final[Mapping[str, signal.Signals]] = MappingProxyType(
     {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP, "TERM": signal.SIGTERM}
 )
@@ -29,18 +32,19 @@ class Limits:
     """Of any break in the bot's voice."""
 
 
-LIMITS: Final[Mapping[str, Limits]] = MappingProxyType(
+_LIMITS: Final[Mapping[str, Limits]] = MappingProxyType(
     {
         "KILL": Limits(added_p50_ms=700.0, added_max_ms=1500.0),
         "STOP": Limits(added_max_ms=2000.0),
         "TERM": Limits(hole_ms=100.0),
     }
 )
+_BROKER_LIMITS: Final = Limits(hole_ms=100.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One stage and one signal: a row of the table."""
+    """One stage (or the broker) and one signal: a row of the table."""
 
     stage: str
     signal: str
@@ -49,15 +53,26 @@ class Series:
     def name(self) -> str:
         return f"{self.stage}-{self.signal}"
 
+    @property
+    def limits(self) -> Limits:
+        """A frozen node takes as long to be noticed as a frozen worker; a dead one is not heard at all."""
+        if self.stage == BROKER and self.signal != "STOP":
+            return _BROKER_LIMITS
+        return _LIMITS[self.signal]
+
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A blow to be: the signal (by name) for the worker that serves the call, and when in the turn."""
+    """A blow to be: the signal (by name) for the worker that serves the call, and when in the turn.
+
+    `number`: of the broker's node (from 0), all of which serve every call.
+    """
 
     stage: str
     signal: str
     after_ms: int
     stopped_for_s: float = STOPPED_FOR_S
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ class ChaosOptions:
     the services' logs.
     """
 
-    stages: tuple[str, ...] = STAGES
+    stages: tuple[str, ...] = STRUCK
     signals: tuple[str, ...] = tuple(SIGNALS)
     offsets: int = 25
     every_ms: int = 200

@@ -13,7 +13,7 @@ from typing import Final
 from natter_bench.chaos.call import Held, hold_call
 from natter_bench.chaos.judge import CallHeard, Usual, judge, judge_built_in, usual_of
 from natter_bench.chaos.keeping import story, wav
-from natter_bench.chaos.plan import ChaosOptions, Series, Strike
+from natter_bench.chaos.plan import BROKER, ChaosOptions, Series, Strike
 from natter_bench.chaos.script import CONVERSATION, STRUCK_TURN
 from natter_bench.chaos.sums import Row, Run, row_of
 from natter_bench.chaos.table import run_line
@@ -22,6 +22,7 @@ from natter_bench.chaos.world import SPARED, World, open_world, spoken
 from natter_bench.errors import CallError
 from natter_bench.speech import EncodedSpeech
 
+NATS_NODES: Final = 3
 UNDISTURBED_CALLS: Final = 3
 """Calls without a kill, for what is usual."""
 
@@ -53,8 +54,9 @@ async def run_chaos(options: ChaosOptions, say: Say) -> ChaosReport:
             if report.usual is None:
                 report.usual = await _usual(world, speeches, options, say)
             runs: list[Run] = []
-            for offset_ms in options.offsets_ms():
-                runs.append(await strike_once(world, series, offset_ms, report.usual, speeches, options.keep))
+            for number, offset_ms in enumerate(options.offsets_ms()):
+                strike = Strike(series.stage, series.signal, offset_ms, number=number)
+                runs.append(await strike_once(world, strike, report.usual, speeches, options.keep))
                 say(f"  {run_line(runs[-1])}\n")
         report.runs.append(runs)
         report.rows.append(row_of(series, runs))
@@ -66,7 +68,10 @@ async def _world(options: ChaosOptions, series: Series) -> AsyncGenerator[World]
     with tempfile.TemporaryDirectory(prefix="natter-chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name) if options.keep is None else options.keep / series.name
         folder.mkdir(parents=True, exist_ok=True)
-        async with open_world(folder, {series.stage: SPARED}, built_in=options.built_in) as world:
+        broker = series.stage == BROKER
+        spared = {} if broker else {series.stage: SPARED}
+        nodes = NATS_NODES if broker else 1
+        async with open_world(folder, spared, built_in=options.built_in, nats_nodes=nodes) as world:
             yield world
 
 
@@ -87,20 +92,19 @@ async def _usual(world: World, speeches: Sequence[EncodedSpeech], options: Chaos
 
 
 async def strike_once(
-    world: World, series: Series, offset_ms: int, usual: Usual, speeches: Sequence[EncodedSpeech], keep: Path | None
+    world: World, strike: Strike, usual: Usual, speeches: Sequence[EncodedSpeech], keep: Path | None
 ) -> Run:
     """One call with a kill, and the wait until all is well again."""
-    strike = Strike(series.stage, series.signal, offset_ms)
     try:
         held = await hold_call(world, speeches, {STRUCK_TURN: strike})
     except CallError as error:
         await settled(world.http, world.system)
-        return Run(offset_ms, "-", failed=str(error))
+        return Run(strike.after_ms, "-", failed=str(error))
     wrong = await settled(world.http, world.system, held.blows)
     judged = (judge_built_in if world.built_in else judge)(held.heard, world.conversation, usual)
     victim, phase = held.blows[0].victim.name, held.phase(STRUCK_TURN)
-    run = Run(offset_ms, victim, phase, wrong, judged, held.late_frames)
-    keep_call(keep, series.name, f"{offset_ms:05d}", held, run_line(run))
+    run = Run(strike.after_ms, victim, phase, wrong, judged, held.late_frames)
+    keep_call(keep, f"{strike.stage}-{strike.signal}", f"{strike.after_ms:05d}", held, run_line(run))
     return run
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from natter_bench.chaos.judge import MOST_WORSE, Judgement
-from natter_bench.chaos.plan import LIMITS, Series
+from natter_bench.chaos.plan import Series
 from natter_bench.measure import p50, p95
 
 
@@ -85,7 +85,7 @@ def row_of(series: Series, runs: Sequence[Run]) -> Row:
 
 
 def _misses(row: Row, never: int) -> list[str]:
-    limits = LIMITS[row.series.signal]
+    limits = row.series.limits
     counts = (
         (row.failed, "runs failed"),
         (row.missed, "turns missed"),

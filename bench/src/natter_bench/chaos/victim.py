@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import httpx
 
-from natter_bench.chaos.plan import SIGNALS, Strike
+from natter_bench.chaos.plan import BROKER, SIGNALS, Strike
 from natter_bench.errors import CallError
 from natter_local.supervised import Supervised
 from natter_local.system import LocalSystem
@@ -70,6 +70,14 @@ async def holder(http: httpx.AsyncClient, system: LocalSystem, stage: str) -> Su
         await asyncio.sleep(_POLL_S)
 
 
+async def victim_of(http: httpx.AsyncClient, system: LocalSystem, strike: Strike) -> Supervised:
+    """Who is to be struck. Raises CallError as `holder`."""
+    if strike.stage == BROKER:
+        nodes = system.brokers
+        return nodes[strike.number % len(nodes)]
+    return await holder(http, system, strike.stage)
+
+
 async def settled(http: httpx.AsyncClient, system: LocalSystem, blows: Sequence[Blow] = ()) -> str:
     """Wait until whoever was struck is back, every process ready, and no worker serves anybody.
 
@@ -86,7 +94,7 @@ async def settled(http: httpx.AsyncClient, system: LocalSystem, blows: Sequence[
 
 async def _unsettled(http: httpx.AsyncClient, system: LocalSystem) -> str:
     processes = system.processes
-    late = [process.name for process in processes if not process.ready]
+    late = [process.name for process in (*processes, *system.brokers) if not process.ready]
     if late:
         return f"{', '.join(late)} not ready"
     counts = await _sessions(http, processes)

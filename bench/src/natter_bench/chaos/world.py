@@ -67,6 +67,7 @@ async def open_world(
     workers: Mapping[str, int],
     *,
     built_in: bool = False,
+    nats_nodes: int = 1,
     conversation: Sequence[Utterance] = CONVERSATION,
 ) -> AsyncGenerator[World]:
     """Start emulators and services; `workers` says of which stages there are more than one. Raises CallError.
@@ -89,7 +90,7 @@ async def open_world(
             # As the real service writes them: interims end without a full stop, finals with one.
             emulators.deepgram.sentences = True
             env = {"NATTER_DRAIN_S": str(_DRAIN_S)}
-            async with provider_system(folder, emulators, [case], env, services) as system:
+            async with provider_system(folder, emulators, [case], env, services, nats_nodes) as system:
                 yield World(system, http, built_in, conversation, asked)
     except (StartError, BrokerError) as error:
         raise CallError(f"the services do not come up: {error}") from error
