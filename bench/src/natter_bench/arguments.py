@@ -204,6 +204,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     soak.add_argument(
         "--kill-every-s", type=_not_negative, default=20.0, metavar="T", help="0 kills nothing (default %(default)s)"
     )
+    soak.add_argument(
+        "--roll", action="store_true", help="instead of kills, replace all stages in turn, again and again"
+    )
     soak.add_argument("--stage", type=_stages, default=STAGES, metavar="A,B..", help="to kill (default: all four)")
     soak.add_argument("--keep", type=Path, metavar="FOLDER", help="the services' logs")
     soak.add_argument("--json", action="store_true", help="print everything as JSON")

@@ -199,6 +199,7 @@ def _soak(parsed: argparse.Namespace) -> int:
         kill_every_s=parsed.kill_every_s,
         stages=parsed.stage,
         seed=parsed.seed,
+        roll=parsed.roll,
         keep=parsed.keep,
     )
     report = _run(run_soak(options, say=_say))

@@ -27,8 +27,11 @@ from natter_bench.speech import EncodedSpeech
 from natter_bench.turns_growth import MEMORY, Held, Sample, Trend, trends
 from natter_bench.words import normalise
 from natter_emulators.marks import count_words
+from natter_local.rolling import RollError
 from natter_local.supervised import Supervised
 
+MOST_HOLE_MS: Final = 100.0
+"""In a rolling restart."""
 SESSION_TURNS: Final = 8
 """Then a caller hangs up and calls again, and what it said is compared with the transcript."""
 _CALL_AGAIN_AFTER_S: Final = 2.0
@@ -41,13 +44,14 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class SoakOptions:
-    """What to run; `keep` takes the services' logs."""
+    """What to run; `keep` takes the services' logs. `roll`: instead of kills, all stages are replaced in turn."""
 
     minutes: float = 30.0
     calls: int = 8
     kill_every_s: float = 20.0
     stages: tuple[str, ...] = STAGES
     seed: int = 1
+    roll: bool = False
     keep: Path | None = None
 
 
@@ -59,6 +63,8 @@ class SoakReport:
         calls: that were begun; `failed`: why some of them ended early or never began.
         wrong: words lost and doubled, call by call, for people.
         kills: that were done; `spared` were not, because the spare worker was not ready.
+        rolls: rolling restarts of all stages that were done; `roll_failed` says why the last one was not.
+        hole_ms: the longest break between two words of a clause.
         waits_ms: from the end of the caller's speech to the bot's voice.
         trends: of all that each process holds; empty after a run too short to tell.
         turns_per_hour: makes hourly rates of the trends, which go by turns.
@@ -76,6 +82,10 @@ class SoakReport:
     errors: list[str] = field(default_factory=list[str])
     kills: int = 0
     spared: int = 0
+    rolls: int = 0
+    rolled: bool = False
+    roll_failed: str = ""
+    hole_ms: float = 0.0
     late_frames: int = 0
     waits_ms: list[float] = field(default_factory=list[float])
     trends: list[Trend] = field(default_factory=list[Trend])
@@ -87,16 +97,17 @@ class SoakReport:
 
     @property
     def met(self) -> bool:
-        """Whether nothing was missed, lost or doubled, no call failed, and nothing grew."""
+        """Whether nothing was missed, lost or doubled, no call failed, and nothing grew; no hole in a rolling restart."""
         words = self.lost + self.doubled + self.reply_lost + self.reply_doubled
-        return not (self.missed or words or self.failed or self.grew)
+        heard = self.rolled and (self.hole_ms > MOST_HOLE_MS or self.roll_failed != "" or not self.rolls)
+        return not (self.missed or words or self.failed or self.grew or heard)
 
 
 class Soak:
     """One run over a system that is up."""
 
     def __init__(self, world: World, options: SoakOptions, speeches: Mapping[str, EncodedSpeech], say: Say) -> None:
-        self.report: Final = SoakReport()
+        self.report: Final = SoakReport(rolled=options.roll)
         self._world: Final = world
         self._options: Final = options
         self._speeches: Final = speeches
@@ -112,19 +123,26 @@ class Soak:
             async with asyncio.TaskGroup() as tasks:
                 for number in range(self._options.calls):
                     tasks.create_task(self._caller(number), name=f"caller-{number}")
-                await self._kill_and_look(begin_s, seconds)
-                self._over.set()
+                if self._options.roll:
+                    rolling = tasks.create_task(self._roll(), name="rolling")
+                    await self._kill_and_look(begin_s, seconds)
+                    self._over.set()
+                    await rolling
+                else:
+                    await self._kill_and_look(begin_s, seconds)
+                    self._over.set()
         except* CallError as errors:
             raise CallError(str(errors.exceptions[0])) from errors
         hours = (time.monotonic() - begin_s) / 3600
         self.report.turns_per_hour = self.report.turns / hours
-        if len(self._samples) >= _LEAST_SAMPLES:
+        # In a rolling restart no process lives long enough.
+        if len(self._samples) >= _LEAST_SAMPLES and not self._options.roll:
             self.report.trends = trends(self._samples)
         return self.report
 
     async def _kill_and_look(self, begin_s: float, seconds: float) -> None:
         options = self._options
-        todo = kills(options.seed, seconds, options.kill_every_s, options.stages)
+        todo = [] if options.roll else kills(options.seed, seconds, options.kill_every_s, options.stages)
         if not todo:
             # Looks are taken all the same.
             todo = [Kill(at_s, "", 0.0) for at_s in range(20, int(seconds), 20)]
@@ -134,6 +152,15 @@ class Soak:
             if kill.stage:
                 await self._kill(kill)
         await asyncio.sleep(max(0.0, begin_s + seconds - time.monotonic()))
+
+    async def _roll(self) -> None:
+        """Again and again; the last one is over after the calls."""
+        try:
+            while not self._over.is_set():
+                await self._world.system.roll(say=lambda words: self._say(f"  {words}\n"))
+                self.report.rolls += 1
+        except RollError as error:
+            self.report.roll_failed = str(error)
 
     async def _kill(self, kill: Kill) -> None:
         workers = self._world.system.of(kill.stage)
@@ -205,6 +232,9 @@ class Soak:
         report = self.report
         report.turns += 1
         report.missed += turn.missed
+        report.hole_ms = max(report.hole_ms, turn.hole_ms)
+        if turn.hole_ms > MOST_HOLE_MS:
+            self._say(f"  hole of {turn.hole_ms:.0f} ms in the reply to {one.text!r}\n")
         if turn.wait_ms is not None:
             report.waits_ms.append(turn.wait_ms)
         count = count_words(one.reply, turn.words)
@@ -251,6 +281,7 @@ async def run_soak(options: SoakOptions, say: Say) -> SoakReport:
     speeches = {one.text: await asyncio.to_thread(spoken, one.text, built_in=False) for one in UTTERANCES}
     temporary = tempfile.TemporaryDirectory(prefix="natter-soak-", ignore_cleanup_errors=True)
     with temporary if options.keep is None else nullcontext(str(options.keep)) as name:
-        workers: dict[str, int] = dict.fromkeys(STAGES, SPARED)
+        # A rolling restart brings its own spare.
+        workers: dict[str, int] = {} if options.roll else dict.fromkeys(STAGES, SPARED)
         async with open_world(Path(name), workers, conversation=UTTERANCES) as world:
             return await Soak(world, options, speeches, say).run()

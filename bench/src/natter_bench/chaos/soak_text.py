@@ -23,6 +23,8 @@ def soak_text(report: SoakReport) -> str:
         f"  words of replies   lost {report.reply_lost}, doubled {report.reply_doubled}",
         f"  calls that failed  {len(report.failed)}",
         f"  voice to voice     {waits}",
+        f"  longest hole       {report.hole_ms:.0f} ms",
+        *([f"  rolling restarts   {report.rolls} {report.roll_failed}".rstrip()] if report.rolled else []),
         *(f"  {words}" for words in report.wrong),
         *(f"  call failed: {words}" for words in report.failed),
         *(f"  error told: {words}" for words in dict.fromkeys(report.errors)),
