@@ -2,7 +2,7 @@
 # Nothing but Python 3.11, Node 20 and make has to be there: uv and all packages are brought into this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help up roll setup python web test lint format proto bench bench-latency bench-talk clean
+.PHONY: help up roll setup python web test lint format proto bench bench-latency bench-talk chaos soak clean
 
 BIN := .venv/bin
 PACKAGES := $(wildcard pyproject.toml proto/pyproject.toml bench/pyproject.toml services/*/pyproject.toml \
@@ -51,6 +51,12 @@ bench-latency: setup ## measure how fast it answers, on emulated services
 
 bench-talk: setup ## play recorded cases of talk, and judge what comes of each
 	@exec $(BIN)/natter-bench talk
+
+chaos: setup ## kill workers in the middle of calls, and count what the callers notice
+	@exec $(BIN)/natter-bench chaos
+
+soak: setup ## eight callers for half an hour, while workers are killed at random
+	@exec $(BIN)/natter-bench soak
 
 clean: ## remove what was built or brought here
 	rm -rf .venv .venv-tools var web/node_modules web/dist .pytest_cache .ruff_cache .hypothesis

@@ -11,7 +11,11 @@ from natter_local.broker import Broker
 from natter_proto import new_id
 
 _ROOT: Final = Path(__file__).parent
-_MARKED_FOLDERS: Final = {_ROOT / "tests" / "integration": "system", _ROOT / "tests" / "e2e": "alone"}
+_MARKED_FOLDERS: Final = {
+    _ROOT / "tests" / "integration": "system",
+    _ROOT / "tests" / "e2e": "alone",
+    _ROOT / "tests" / "chaos": "alone",
+}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,39 +1,54 @@
 import { RTVIEvent } from "@pipecat-ai/client-js";
-import { PipecatClientAudio, PipecatClientProvider, usePipecatConversation, useRTVIClientEvent } from "@pipecat-ai/client-react";
+import { PipecatClientAudio, PipecatClientProvider, useRTVIClientEvent } from "@pipecat-ai/client-react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { BotIntro } from "./bots/BotIntro";
 import { BotSelect } from "./bots/BotSelect";
 import { type Bot, defaultBot } from "./bots/bots";
 import { useBots } from "./bots/useBots";
-import type { Call } from "./connection/call";
-import { type CallState, type Phase, useCall } from "./connection/useCall";
+import type { Conversations, Phase, Snapshot, Surroundings } from "./connection/conversations";
+import { useConversations } from "./connection/useConversations";
 import { CallControls } from "./controls/CallControls";
+import { LostControls } from "./controls/LostControls";
 import { useSendText } from "./controls/useSendText";
 import { type Latency, latencyOf } from "./status/latency";
 import { LatencyNote } from "./status/LatencyNote";
 import { ProblemNote } from "./status/ProblemNote";
+import { SearchNote } from "./status/SearchNote";
 import { Status } from "./status/Status";
 import { useTurn } from "./status/useTurn";
+import type { Message } from "./transcript/messages";
 import { Transcript } from "./transcript/Transcript";
+import { useMessages } from "./transcript/useMessages";
 
-export function App({ createCall }: { readonly createCall: () => Call }) {
-  const state = useCall(createCall);
+export function App({ surroundings }: { readonly surroundings: Surroundings }) {
+  const [conversations, snapshot] = useConversations(surroundings);
   return (
-    <PipecatClientProvider client={state.call.client}>
-      <Page state={state} />
+    <PipecatClientProvider client={snapshot.call.client}>
+      <Page conversations={conversations} snapshot={snapshot} />
       <PipecatClientAudio />
     </PipecatClientProvider>
   );
 }
 
-function Page({ state }: { readonly state: CallState }) {
-  const { phase, problem } = state;
+interface PageProps {
+  readonly conversations: Conversations;
+  readonly snapshot: Snapshot;
+}
+
+function Page({ conversations, snapshot }: PageProps) {
+  const { call, phase, problem, line, session } = snapshot;
   const [list, retryBots] = useBots();
   const [picked, setPicked] = useState<string>();
   const [withMicrophone, setWithMicrophone] = useState(true);
   const [turn, tellTurn] = useTurn();
   const [latency, forgetLatency] = useLatency();
+  const messages = useMessages(snapshot);
   const sendText = useSendText();
+
+  // A conversation that was going on before the page was loaded has its own.
+  useEffect(() => {
+    if (session?.bot !== undefined) setPicked(session.bot);
+  }, [session]);
 
   const bots = list.state === "loaded" ? list.bots : [];
   const bot = bots.find((each) => each.id === picked) ?? defaultBot(bots);
@@ -47,7 +62,7 @@ function Page({ state }: { readonly state: CallState }) {
 
   const connect = (microphone: boolean) => {
     setWithMicrophone(microphone);
-    state.connect({ bot: bot?.id, microphone });
+    conversations.connect({ bot: bot?.id, microphone });
   };
   const send = (text: string) => {
     tellTurn("user-text");
@@ -65,13 +80,14 @@ function Page({ state }: { readonly state: CallState }) {
         <Status phase={phase} turn={turn} />
       </header>
       <main ref={main} tabIndex={-1}>
-        <Conversation bot={bot} phase={phase} />
+        <Conversation bot={bot} phase={phase} messages={messages} />
       </main>
       <footer>
+        <SearchNote line={line} />
         {problem && (
           <ProblemNote
             problem={problem}
-            onDismiss={state.dismissProblem}
+            onDismiss={() => conversations.dismissProblem()}
             onConnectTyping={offerTyping ? () => connect(false) : undefined}
           />
         )}
@@ -82,12 +98,14 @@ function Page({ state }: { readonly state: CallState }) {
               Connect
             </button>
           </div>
+        ) : phase === "lost" ? (
+          <LostControls onRetry={() => conversations.retry()} onLeave={() => conversations.leave()} />
         ) : (
           <CallControls
             phase={phase}
-            hasMicrophone={withMicrophone}
+            hasMicrophone={session ? call.microphone.isWanted : withMicrophone}
             onSend={send}
-            onLeave={state.leave}
+            onLeave={() => conversations.leave()}
           />
         )}
       </footer>
@@ -95,17 +113,22 @@ function Page({ state }: { readonly state: CallState }) {
   );
 }
 
+interface ConversationProps {
+  readonly bot: Bot | undefined;
+  readonly phase: Phase;
+  readonly messages: readonly Message[];
+}
+
 /** The transcript; before there is one, who one is going to talk to. */
-function Conversation({ bot, phase }: { readonly bot: Bot | undefined; readonly phase: Phase }) {
-  const { messages } = usePipecatConversation();
+function Conversation({ bot, phase, messages }: ConversationProps) {
   // After the end of a conversation its words stay, until another bot is picked or the next conversation begins.
   const [talkedTo, setTalkedTo] = useState<string>();
   useEffect(() => {
     if (phase === "live") setTalkedTo(bot?.id);
   }, [phase, bot?.id]);
-  const over = phase === "idle" && messages.length > 0 && talkedTo === bot?.id;
-  if (phase === "live" || phase === "reconnecting" || over) return <Transcript botName={bot?.name ?? "Bot"} />;
-  return <BotIntro bot={bot} />;
+  const isOver = phase === "idle" && messages.length > 0 && talkedTo === bot?.id;
+  if ((phase === "idle" && !isOver) || phase === "connecting") return <BotIntro bot={bot} />;
+  return <Transcript messages={messages} botName={bot?.name ?? "Bot"} />;
 }
 
 /** How long the newest answer took, and what makes the page forget it. */

@@ -100,7 +100,8 @@ describe("Microphone", () => {
 
   it("asks for nothing when the user only types", async () => {
     const { opened } = machine();
-    const microphone = wired(new Microphone(() => false));
+    const microphone = wired(new Microphone());
+    microphone.isWanted = false;
     await microphone.initialize();
     await microphone.connect();
     expect(opened).toHaveLength(0);
@@ -117,6 +118,32 @@ describe("Microphone", () => {
     expect(onTrackStopped).toHaveBeenCalledOnce();
     microphone.enableMic(true);
     expect([opened[0]?.enabled, microphone.isMicEnabled]).toEqual([true, true]);
+  });
+
+  it("stays open from one connection of a conversation to the next, as muted as before", async () => {
+    const { opened } = machine();
+    const microphone = wired(new Microphone());
+    const onMuted = (microphone.onMuted = vi.fn());
+    await microphone.initialize();
+    microphone.enableMic(false);
+    expect(onMuted).toHaveBeenCalledWith(true);
+    await microphone.disconnect();
+
+    const callbacks = { onMicUpdated: vi.fn(), onTrackStarted: vi.fn() };
+    microphone.setClientOptions({ callbacks, enableMic: !microphone.isMuted } as unknown as PipecatClientOptions);
+    await microphone.initialize();
+    await microphone.connect();
+    expect(opened.map(({ readyState, enabled }) => [readyState, enabled])).toEqual([["live", false]]);
+    expect(callbacks.onMicUpdated).toHaveBeenCalled();
+    expect(callbacks.onTrackStarted).toHaveBeenCalledWith(opened[0], expect.anything());
+  });
+
+  it("opens muted after a reload of a muted page", async () => {
+    const { opened } = machine();
+    const microphone = new Microphone({ muted: true });
+    microphone.setClientOptions({ callbacks: {}, enableMic: !microphone.isMuted } as PipecatClientOptions);
+    await microphone.initialize();
+    expect(opened[0]?.enabled).toBe(false);
   });
 
   it("stays closed when the permission comes after the user left", async () => {

@@ -19,7 +19,14 @@ function members(prototype: object | null): string[] {
 describe("SmallWebRTCTransport", () => {
   it("keeps its peer connection and data channel in pc and dc (connection/peerConnection.ts)", () => {
     const transport = new SmallWebRTCTransport({ mediaManager: new Microphone() });
-    expect(Object.keys(transport)).toEqual(expect.arrayContaining(["pc", "dc"]));
+    expect(Object.keys(transport)).toEqual(expect.arrayContaining(["pc", "dc", "_lastNegotiationError"]));
+  });
+
+  it("reconnects, offers and stops by these methods (connection/peerConnection.ts)", () => {
+    const names = members(SmallWebRTCTransport.prototype);
+    expect(names).toEqual(
+      expect.arrayContaining(["attemptReconnection", "negotiate", "stop", "buildTransportStartError"]),
+    );
   });
 
   it("asks of a media manager nothing that the microphone lacks (connection/mediaManager.ts)", () => {

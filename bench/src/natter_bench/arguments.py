@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from natter_bench.chaos.plan import SIGNALS, STAGES, STRUCK
 from natter_bench.loss_comparison import DEFAULT_PACKET
 from natter_bench.talk.cases import KINDS, Kind
 from natter_bench.tap import DEFAULT_REALM
@@ -162,6 +163,54 @@ def arguments_parser() -> argparse.ArgumentParser:
     talk.add_argument("--case", metavar="NAME", help="one case, or those whose names begin so")
     talk.add_argument("--keep", type=Path, metavar="FOLDER", help="write what was sent and heard of each case here")
     talk.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    chaos = commands.add_parser(
+        "chaos",
+        help="what a caller notices when a worker dies, at every 200 ms of a turn",
+        description="Starts services with a spare worker, calls them, and kills, stops or drains the worker that "
+        "serves the call, each time 200 ms later. Counts words lost and doubled, silence added and turns missed. Exits "
+        "with 1 when a limit is missed.",
+    )
+    chaos.add_argument(
+        "--stage", type=_struck, default=STRUCK, metavar="A,B..", help=f"of {', '.join(STRUCK)} (default: all)"
+    )
+    chaos.add_argument("--signal", type=_signals, default=tuple(SIGNALS), metavar="A,B..", help="KILL, STOP, TERM")
+    chaos.add_argument("--offsets", type=_positive_int, default=25, metavar="N", help="kills of each (default 25)")
+    chaos.add_argument(
+        "--every-ms", type=_positive_int, default=200, metavar="MS", help="from one to the next (default 200)"
+    )
+    chaos.add_argument(
+        "--first-ms", type=_count, default=0, metavar="MS", help="the first, from where the caller begins (default 0)"
+    )
+    models = chaos.add_mutually_exclusive_group()
+    models.add_argument("--emulated", action="store_true", help="emulated vendors, whose words are counted (default)")
+    models.add_argument(
+        "--built-in", action="store_true", help="built-in models, judged by word error rate and segments"
+    )
+    chaos.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="timeline and sound of each call, logs of the services"
+    )
+    chaos.add_argument("--json", action="store_true", help="print everything as JSON")
+
+    soak = commands.add_parser(
+        "soak",
+        help="callers on emulated vendors for half an hour, while workers are killed at random",
+        description="Holds conversations side by side and kills a random worker now and then, with a spare of each. "
+        "Prints missed turns, words lost and doubled, and how memory, tasks and subscriptions of every process went. "
+        "Exits with 1 when a turn was missed, a word lost or doubled, or something grew.",
+    )
+    soak.add_argument("--minutes", type=float, default=30.0, metavar="T", help="default %(default)s")
+    soak.add_argument("--calls", type=_positive_int, default=8, metavar="N", help="default %(default)s")
+    soak.add_argument(
+        "--kill-every-s", type=_not_negative, default=20.0, metavar="T", help="0 kills nothing (default %(default)s)"
+    )
+    soak.add_argument(
+        "--roll", action="store_true", help="instead of kills, replace all stages in turn, again and again"
+    )
+    soak.add_argument("--stage", type=_stages, default=STAGES, metavar="A,B..", help="to kill (default: all four)")
+    soak.add_argument("--keep", type=Path, metavar="FOLDER", help="the services' logs")
+    soak.add_argument("--json", action="store_true", help="print everything as JSON")
+    soak.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed kills the same (default 1)")
     return parser
 
 
@@ -213,6 +262,32 @@ def _kinds(text: str) -> frozenset[Kind]:
     if not wanted <= set(KINDS):
         raise argparse.ArgumentTypeError(f"kinds are {', '.join(KINDS)}")
     return frozenset(kind for kind in KINDS if kind in wanted)
+
+
+def _stages(text: str) -> tuple[str, ...]:
+    return _some_of(text.lower(), STAGES, "stages")
+
+
+def _struck(text: str) -> tuple[str, ...]:
+    return _some_of(text.lower(), STRUCK, "stages")
+
+
+def _signals(text: str) -> tuple[str, ...]:
+    return _some_of(text.upper().replace("SIG", ""), tuple(SIGNALS), "signals")
+
+
+def _some_of(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    wanted = {one.strip() for one in text.split(",")}
+    if not wanted <= set(known):
+        raise argparse.ArgumentTypeError(f"{what} are {', '.join(known)}")
+    return tuple(one for one in known if one in wanted)
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return value
 
 
 def _count(text: str) -> int:

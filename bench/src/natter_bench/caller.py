@@ -158,10 +158,13 @@ class Caller:
             raise CallError("the data channel is not open")
         self._channel.send(text)
 
-    async def reconnect(self, within_s: float = READY_WITHIN_S, *, url: str | None = None) -> None:
+    async def reconnect(
+        self, within_s: float = READY_WITHIN_S, *, url: str | None = None, new_client: bool = False
+    ) -> None:
         """Go on with the same session over a new peer connection, as the official client does when the old one fails.
 
-        `url`: another gateway than before. Losses begin to count anew. Raises RefusedError, NotReadyError,
+        `url`: another gateway than before. `new_client`: as a page does that was loaded again: it knows no more than
+        the session's id, and says that it is ready. Losses begin to count anew. Raises RefusedError, NotReadyError,
         NothingAnswersError.
         """
         if self._signalling is None or self._peer is None:
@@ -175,6 +178,8 @@ class Caller:
         self.microphone = Microphone()
         self.microphone.late_frames = heard_late
         self._ear, self._tap = Ear(late=self._ear.late), self._new_tap()
+        if new_client:
+            self.session_id, self.pc_id = self.pc_id, None
         try:
             await self._connect_peer(self._signalling, within_s, bot=None, variables=None)
         finally:
@@ -182,6 +187,8 @@ class Caller:
                 async with asyncio.timeout(_LEAVE_WITHIN_S):
                     await left.close()
         self._begin()
+        if new_client:
+            await self._get_ready(time.monotonic(), within_s)
 
     # -- waiting
 
@@ -263,6 +270,11 @@ class Caller:
         self.setup.connected_ms = _since_ms(begin_s)
 
         self._begin()
+        ready_s = await self._get_ready(begin_s, within_s)
+        self.setup.ready_ms = (ready_s - begin_s) * 1000
+
+    async def _get_ready(self, begin_s: float, within_s: float) -> float:
+        """Say that the client is ready; returns when the bot said so too."""
         about = {"library": "natter-bench", "library_version": version("natter-bench")}
         self.send("client-ready", {"version": RTVI_VERSION, "about": about})
         message = await self.wait_for("bot-ready", "error", after_s=begin_s, within_s=within_s)
@@ -270,7 +282,7 @@ class Caller:
             raise NotReadyError(f"the bot was not ready within {within_s:g} s")
         if message.type == "error":
             raise NotReadyError(f"the bot reported an error: {message.data}")
-        self.setup.ready_ms = (message.time_s - begin_s) * 1000
+        return message.time_s
 
     async def _connect_peer(
         self, signalling: Signalling, within_s: float, *, bot: str | None, variables: Mapping[str, Any] | None
@@ -296,10 +308,11 @@ class Caller:
             restart=self.pc_id is not None,
         )
         answered_s = time.monotonic()
-        first, self.pc_id = self.pc_id is None, answer.pc_id
-        if first and self._on_session is not None:
+        self.pc_id = answer.pc_id
+        on_session, self._on_session = self._on_session, None
+        if on_session is not None:
             # What follows the dot is a secret, and no part of the name.
-            await self._on_session(answer.pc_id.partition(".")[0])
+            await on_session(answer.pc_id.partition(".")[0])
         await self._accept(peer, audio, answer.sdp)
         await self._within(within_s, opened.wait(), "no WebRTC connection")
         return answered_s

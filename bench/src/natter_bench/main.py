@@ -16,6 +16,7 @@ from natter_bench.arguments import arguments_parser
 from natter_bench.as_json import call_json, load_json, loss_json
 from natter_bench.call import CallOptions, run_call
 from natter_bench.caller import Network
+from natter_bench.chaos.plan import ChaosOptions
 from natter_bench.cost import CostOptions, cost_text, run_cost
 from natter_bench.errors import CallError
 from natter_bench.latency import LatencyOptions, latency_json, run_latency
@@ -38,7 +39,7 @@ _T = TypeVar("_T")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when it could measure, 2 when not (with the reason on stderr), 1 for leaks that it found."""
+    """Run a command; 0 when it could measure, 2 when not (with the reason on stderr), 1 for missed limits and leaks."""
     parsed = arguments_parser().parse_args(arguments)
     try:
         code = _COMMANDS[parsed.command](parsed)
@@ -166,6 +167,49 @@ def _many_turns(parsed: argparse.Namespace) -> int:
     return 1 if report.grew or report.too_many_missed else 0
 
 
+def _chaos(parsed: argparse.Namespace) -> int:
+    # They start with the emulators, which a mere client does not have.
+    from natter_bench.chaos.run import run_chaos
+    from natter_bench.chaos.table import chaos_json, chaos_text
+
+    options = ChaosOptions(
+        stages=parsed.stage,
+        signals=parsed.signal,
+        offsets=parsed.offsets,
+        every_ms=parsed.every_ms,
+        first_ms=parsed.first_ms,
+        built_in=parsed.built_in,
+        keep=parsed.keep,
+    )
+    report = _run(run_chaos(options, say=_say))
+    if parsed.json:
+        _print_json(chaos_json(report.rows, report.runs))
+    else:
+        sys.stdout.write(chaos_text(report.rows))
+    return 0 if report.met else 1
+
+
+def _soak(parsed: argparse.Namespace) -> int:
+    from natter_bench.chaos.soak import SoakOptions, run_soak
+    from natter_bench.chaos.soak_text import soak_json, soak_text
+
+    options = SoakOptions(
+        minutes=parsed.minutes,
+        calls=parsed.calls,
+        kill_every_s=parsed.kill_every_s,
+        stages=parsed.stage,
+        seed=parsed.seed,
+        roll=parsed.roll,
+        keep=parsed.keep,
+    )
+    report = _run(run_soak(options, say=_say))
+    if parsed.json:
+        _print_json(soak_json(report))
+    else:
+        sys.stdout.write(soak_text(report))
+    return 0 if report.met else 1
+
+
 def _talk(parsed: argparse.Namespace) -> None:
     options = TalkOptions(kinds=parsed.kind, case=parsed.case, keep=parsed.keep)
     report = _run(run_talk(options, say=sys.stderr.write))
@@ -185,6 +229,8 @@ _COMMANDS: Final = {
     "leak": _leak,
     "turns": _many_turns,
     "talk": _talk,
+    "chaos": _chaos,
+    "soak": _soak,
 }
 
 
@@ -200,6 +246,11 @@ def _network(parsed: argparse.Namespace) -> Network:
 
     # Two seeds: one network does not lose the same packets both ways.
     return Network(outgoing=one_way(parsed.seed), incoming=one_way(parsed.seed + 1))
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(words)
+    sys.stderr.flush()
 
 
 def _print_json(value: Any) -> None:

@@ -1,7 +1,8 @@
-import { type Participant, PipecatClient, RTVIEvent } from "@pipecat-ai/client-js";
+import { DeviceError, PipecatClient, RTVIEvent } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
-import { Microphone } from "./microphone";
-import { botTrackOf, replaceMicrophone } from "./peerConnection";
+import type { Microphone } from "./microphone";
+import { hasFailed, offerOnce, replaceMicrophone, takeOverReconnecting } from "./peerConnection";
+import type { Session } from "./savedSession";
 
 /** The gateway starts sessions here; the transport derives the address of the offer from it. */
 const START_ENDPOINT = "/start";
@@ -9,6 +10,10 @@ const START_ENDPOINT = "/start";
 const START_TIMEOUT_MS = 15_000;
 /** From the session's start to the bot's "ready"; covers the transport's three attempts at an offer. */
 const READY_TIMEOUT_MS = 30_000;
+/** The gateway's own message: whether it is there. */
+const PING = "natter-ping";
+/** Longer than any answer is waited for; the client forgets about the request then. */
+const PING_TIMEOUT_MS = 5_000;
 
 export interface CallOptions {
   /** Id of the bot; undefined: the server's default. */
@@ -22,77 +27,106 @@ export class ReadyTimeout extends Error {}
 /** The line closed before the bot was ready, and nobody said why. */
 export class ClosedEarly extends Error {}
 
+/** What a connection that was ready tells of its end. */
+export interface CallEvents {
+  onFailed(): void;
+  /** The server wants another connection. */
+  onMoving(): void;
+}
+
 /**
- * One conversation: a client, its transport and its microphone.
+ * One connection to a conversation: a client and its transport. The microphone is the conversation's.
  *
- * Each conversation gets new ones. A client that is left in the middle of connecting still has requests and timers
- * on their way, which would act on the next conversation if it used the same client.
+ * Each connection gets new ones. A client that is left in the middle of connecting still has requests and timers
+ * on their way, which would act on the next connection if it used the same client.
  */
 export class Call {
   readonly client: PipecatClient;
-  readonly transport: SmallWebRTCTransport;
-  readonly microphone: Microphone;
-  private useMicrophone = true;
+  private readonly transport: SmallWebRTCTransport;
   private readonly left = new AbortController();
 
-  constructor() {
-    this.microphone = new Microphone(() => this.useMicrophone);
-    this.transport = new SmallWebRTCTransport({ mediaManager: this.microphone });
-    this.microphone.onReplaced = (track) => void replaceMicrophone(this.transport, track);
-    this.client = new PipecatClient({ transport: this.transport, enableMic: true, enableCam: false });
-    this.client.on(RTVIEvent.TrackStopped, this.announceNewBotTrack);
+  constructor(readonly microphone: Microphone) {
+    this.transport = new SmallWebRTCTransport({ mediaManager: microphone });
+    microphone.onReplaced = (track) => void replaceMicrophone(this.transport, track);
+    this.client = new PipecatClient({
+      transport: this.transport,
+      enableMic: !microphone.isMuted,
+      enableCam: false,
+      disconnectOnBotDisconnect: false,
+    });
   }
 
   /**
-   * Connects; true when the bot is ready, false when the user left before. Throws `DeviceError` without a microphone,
-   * `StartBotError` and `TransportStartError` when the server refuses or is away, `ReadyTimeout`, `ClosedEarly`.
+   * Begins a conversation; resolves when the bot is ready, with undefined when the user left before. Throws
+   * `DeviceError` without a microphone, `StartBotError` and `TransportStartError` when the server refuses or is away,
+   * `ReadyTimeout`, `ClosedEarly`.
    */
-  async start({ bot, microphone }: CallOptions): Promise<boolean> {
-    this.useMicrophone = microphone;
+  async start({ bot, microphone }: CallOptions, events: CallEvents): Promise<Session | undefined> {
+    this.microphone.isWanted = microphone;
     await this.client.initDevices();
-    if (this.hasLeft) return false;
-    const session = await this.client.startBot({
+    if (this.hasLeft) return undefined;
+    const started = await this.client.startBot({
       endpoint: START_ENDPOINT,
       requestData: { body: bot === undefined ? {} : { bot } },
       timeout: START_TIMEOUT_MS,
     });
+    if (this.hasLeft) return undefined;
+    await this.connect(started, events);
+    return this.hasLeft ? undefined : { ...addressOf(started), bot, microphone };
+  }
+
+  /**
+   * Comes back to a conversation; true when the bot is ready, false when the user left before. One attempt: throws
+   * `TransportStartError`, whose cause is the server's answer, if there was one; `ReadyTimeout`, `ClosedEarly`.
+   */
+  async resume({ id, iceServers }: Session, events: CallEvents): Promise<boolean> {
+    try {
+      await this.client.initDevices();
+    } catch (error) {
+      if (!(error instanceof DeviceError)) throw error;
+      // The client has reported it. The conversation goes on, by typing.
+      this.microphone.isWanted = false;
+    }
     if (this.hasLeft) return false;
-    await this.connect(session);
+    offerOnce(this.transport);
+    const webrtcRequestParams = { endpoint: `/sessions/${encodeURIComponent(id)}/api/offer` };
+    await this.connect({ webrtcRequestParams, iceConfig: { iceServers } }, events);
     return !this.hasLeft;
+  }
+
+  /** Resolves when the gateway answers; rejects or never settles when it does not. */
+  async ping(): Promise<void> {
+    await this.client.sendClientRequest(PING, {}, PING_TIMEOUT_MS);
+  }
+
+  /** Whether the browser has given the connection up. */
+  get hasFailed(): boolean {
+    return hasFailed(this.transport);
   }
 
   get hasLeft(): boolean {
     return this.left.signal.aborted;
   }
 
-  /** Ends the conversation and closes the microphone. Never throws; a second call does nothing. */
-  async leave(): Promise<void> {
+  /** Closes the connection; the conversation may go on over another. Never throws; a second call does nothing. */
+  async drop(): Promise<void> {
     if (this.hasLeft) return;
     this.left.abort();
-    try {
-      await this.client.disconnect();
-    } finally {
-      // The transport closes the microphone only if there was a peer connection.
-      this.microphone.release();
-    }
+    await this.client.disconnect();
   }
 
-  /**
-   * After a reconnection the transport takes the end of the old peer connection's track for the end of the new one's,
-   * and never says that this one started: the bot would be silent for the rest of the call.
-   */
-  private readonly announceNewBotTrack = (stopped: MediaStreamTrack, participant?: Participant): void => {
-    if (participant?.local || stopped.kind !== "audio") return;
-    const track = botTrackOf(this.transport);
-    if (track && track !== stopped && track.readyState === "live") this.client.emit(RTVIEvent.TrackStarted, track);
-  };
+  /** Ends the conversation, and says so. */
+  async leave(): Promise<void> {
+    if (!this.hasLeft && this.client.state === "ready") this.client.disconnectBot();
+    await this.drop();
+  }
 
   /** The client's own promise never settles when the line closes before the bot is ready, or the bot says nothing. */
-  private async connect(session: unknown): Promise<void> {
-    let timer: number | undefined;
+  private async connect(session: unknown, events: CallEvents): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
     let closed = (): void => undefined;
     const over = new Promise<void>((resolve, reject) => {
-      timer = window.setTimeout(() => reject(new ReadyTimeout()), READY_TIMEOUT_MS);
+      timer = setTimeout(() => reject(new ReadyTimeout()), READY_TIMEOUT_MS);
       // One turn of the event loop later: the client's own rejection, which has the reason, goes first.
       closed = () => void setTimeout(() => reject(new ClosedEarly()), 0);
       this.left.signal.addEventListener("abort", () => resolve());
@@ -101,8 +135,18 @@ export class Call {
     try {
       await Promise.race([this.client.connect(session), over]);
     } finally {
-      window.clearTimeout(timer);
+      clearTimeout(timer);
       this.client.off(RTVIEvent.Disconnected, closed);
     }
+    takeOverReconnecting(this.transport, events.onFailed, events.onMoving);
   }
+}
+
+function addressOf(started: unknown): Pick<Session, "id" | "iceServers"> {
+  const { sessionId, iceConfig } = (started ?? {}) as { sessionId?: unknown; iceConfig?: { iceServers?: unknown } };
+  const iceServers = iceConfig?.iceServers;
+  return {
+    id: typeof sessionId === "string" ? sessionId : "",
+    iceServers: Array.isArray(iceServers) ? (iceServers as RTCIceServer[]) : [],
+  };
 }

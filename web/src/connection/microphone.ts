@@ -22,7 +22,8 @@ const ERROR_TYPES: Readonly<Record<string, DeviceErrorType>> = {
  * The caller's microphone, as the transport's media manager.
  *
  * The managers that come with the transport either load a script from a third party, or keep every sample of the call
- * in memory and know no reason for a refusal. This one opens a track, mutes it, and closes it, for one conversation.
+ * in memory and know no reason for a refusal. This one opens a track, mutes it, and closes it, for one conversation:
+ * the connections that it takes use it one after the other, so that coming back asks for no permission.
  */
 export class Microphone implements MediaManager {
   readonly supportsScreenShare = false;
@@ -30,16 +31,20 @@ export class Microphone implements MediaManager {
   readonly isSharingScreen = false;
   /** Called with a new track when the device went away in a call and another one took over. */
   onReplaced: ((track: MediaStreamTrack) => void) | undefined;
+  onMuted: ((muted: boolean) => void) | undefined;
+  /** False: typing only, no permission is asked for. */
+  isWanted = true;
 
   private callbacks: RTVIEventCallbacks = {};
   private track: MediaStreamTrack | undefined;
   private device: MediaDeviceInfo | undefined;
-  private enabled = true;
+  private enabled: boolean;
   /** Counts up with every `release()`, so that a permission granted after it opens nothing. */
   private releases = 0;
 
-  /** @param wanted false: typing only, no permission is asked for */
-  constructor(private readonly wanted: () => boolean = () => true) {}
+  constructor({ muted = false }: { readonly muted?: boolean } = {}) {
+    this.enabled = !muted;
+  }
 
   setClientOptions(options: PipecatClientOptions): void {
     this.callbacks = options.callbacks ?? {};
@@ -48,8 +53,9 @@ export class Microphone implements MediaManager {
 
   /** Opens the microphone. Throws `DeviceError`, whose `type` says why it could not. */
   async initialize(): Promise<void> {
-    if (!this.wanted() || this.track) return;
-    await this.open();
+    if (!this.isWanted) return;
+    if (this.track) await this.announceDevice(this.track);
+    else await this.open();
   }
 
   async connect(): Promise<void> {
@@ -57,8 +63,8 @@ export class Microphone implements MediaManager {
     if (this.track) this.callbacks.onTrackStarted?.(this.track, LOCAL_PARTICIPANT);
   }
 
+  /** A connection is over; the microphone is the conversation's, and stays open for the next. */
   disconnect(): Promise<void> {
-    this.release();
     return Promise.resolve();
   }
 
@@ -72,6 +78,10 @@ export class Microphone implements MediaManager {
     this.callbacks.onTrackStopped?.(track, LOCAL_PARTICIPANT);
   }
 
+  get isMuted(): boolean {
+    return !this.enabled;
+  }
+
   get isMicEnabled(): boolean {
     return this.enabled && this.track !== undefined;
   }
@@ -79,6 +89,7 @@ export class Microphone implements MediaManager {
   /** Mutes and unmutes; the device stays open, so that unmuting is immediate. */
   enableMic(enable: boolean): void {
     this.enabled = enable;
+    this.onMuted?.(!enable);
     if (!this.track) return;
     this.track.enabled = enable;
     if (enable) this.callbacks.onTrackStarted?.(this.track, LOCAL_PARTICIPANT);
@@ -121,8 +132,8 @@ export class Microphone implements MediaManager {
       track.stop();
       return;
     }
-    // When the transport replaces its peer connection it stops the tracks of the old one, and this is the same track:
-    // the caller would be silent for the rest of the call. Only `release()` may close the microphone.
+    // A transport that closes a peer connection stops the tracks that it sent, and the next connection sends the same
+    // one: the caller would be silent for the rest of the call. Only `release()` may close the microphone.
     track.stop = () => undefined;
     track.enabled = this.enabled;
     track.addEventListener("ended", () => this.replaceLost(track));

@@ -8,6 +8,7 @@ export type ProblemKind =
   | "refused"
   | "bot-gone"
   | "lost"
+  | "over"
   | "server"
   | "notice";
 
@@ -40,7 +41,13 @@ const UNREACHABLE: Problem = {
 export const CONNECTION_LOST: Problem = {
   kind: "lost",
   title: "The connection was lost and could not be restored.",
-  advice: "Check your network, then connect again.",
+  advice: "Check your network, then try again.",
+};
+
+export const CONVERSATION_OVER: Problem = {
+  kind: "over",
+  title: "The conversation is over: it could not wait any longer.",
+  advice: "Connect again to start a new one.",
 };
 
 export const BOT_GONE: Problem = {
@@ -75,6 +82,12 @@ export async function problemFrom(error: unknown): Promise<Problem> {
   if (NO_ANSWER.test(message)) return UNREACHABLE;
   if (error instanceof RTVIError && error.status !== undefined) return statusProblem(error.status, error.message);
   return { kind: "server", title: "The conversation could not be started.", advice: sentence(message) };
+}
+
+/** The HTTP status with which a server refused an offer; undefined when nobody answered. */
+export function statusOf(error: unknown): number | undefined {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Response ? cause.status : undefined;
 }
 
 export function microphoneProblem(error: DeviceError): Problem {

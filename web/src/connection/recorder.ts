@@ -1,6 +1,7 @@
 import { RTVIEvent } from "@pipecat-ai/client-js";
 import type { PipecatClient } from "@pipecat-ai/client-js";
 import type { Call } from "./call";
+import type { Microphone } from "./microphone";
 
 interface RecordedEvent {
   /** The client's name of the event, e.g. "botOutput". */
@@ -25,10 +26,10 @@ const MAX_EVENTS = 20_000;
  * Only for end-to-end tests, and only when the page is opened with `?e2e=1`: they check the order and timing of events,
  * which the page itself does not show. Otherwise the page leaves nothing in the global scope.
  */
-export function recorded(create: () => Call): () => Call {
+export function recorded(create: (microphone: Microphone) => Call): (microphone: Microphone) => Call {
   const events: RecordedEvent[] = [];
-  return () => {
-    const call = create();
+  return (microphone) => {
+    const call = create(microphone);
     for (const type of Object.values(RTVIEvent)) {
       call.client.on(type, (...args: unknown[]) => {
         if (events.length >= MAX_EVENTS) events.shift();

@@ -1,4 +1,4 @@
-import type { Phase } from "../connection/useCall";
+import type { Phase } from "../connection/conversations";
 import { LeaveIcon } from "./icons";
 import { MuteButton } from "./MuteButton";
 import { TextForm } from "./TextForm";

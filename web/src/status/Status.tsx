@@ -1,4 +1,4 @@
-import type { Phase } from "../connection/useCall";
+import type { Phase } from "../connection/conversations";
 import type { Turn } from "./turnState";
 
 interface Props {

@@ -1,6 +1,9 @@
 import { useEffect, useRef, useState } from "react";
 import { type Message, textOf } from "./messages";
 
+/** More at once are what was said before the page was loaded again: nobody wants to hear all of it. */
+const MOST_AT_ONCE = 2;
+
 /**
  * Reads each message to screen readers once, when it is complete. The transcript itself changes with every word, which
  * they would stumble over.
@@ -14,7 +17,7 @@ export function Announcer({ messages, botName }: { readonly messages: readonly M
     const fresh = messages.filter((message) => message.final && !announced.current.has(message.key));
     if (fresh.length === 0) return;
     for (const message of fresh) announced.current.add(message.key);
-    setLine(fresh.map((message) => `${message.role === "user" ? "You" : botName}: ${textOf(message)}`).join(" "));
+    setLine(fresh.slice(-MOST_AT_ONCE).map((message) => `${message.role === "user" ? "You" : botName}: ${textOf(message)}`).join(" "));
   }, [messages, botName]);
 
   return (

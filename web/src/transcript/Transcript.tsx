@@ -1,18 +1,12 @@
-import { usePipecatConversation } from "@pipecat-ai/client-react";
-import { useEffect, useMemo, useRef } from "react";
+import { useEffect, useRef } from "react";
 import { Announcer } from "./Announcer";
-import { type Message, messagesFrom, type OutputEvent } from "./messages";
+import type { Message } from "./messages";
 
 /** This close to the end, px, the reader is following and wants to see what comes. */
 const FOLLOWING_PX = 80;
 
 /** Both sides' words as they come, the newest in view unless the reader has scrolled back. */
-export function Transcript({ botName }: { readonly botName: string }) {
-  const { messages: conversation, botOutputEvents } = usePipecatConversation();
-  const messages = useMemo(
-    () => messagesFrom(conversation, botOutputEvents as ReadonlyMap<string, readonly OutputEvent[]>),
-    [conversation, botOutputEvents],
-  );
+export function Transcript({ messages, botName }: { readonly messages: readonly Message[]; readonly botName: string }) {
   const scroller = useRef<HTMLDivElement>(null);
   const following = useRef(true);
 

@@ -38,6 +38,7 @@ from natter_proto import (
 )
 
 _CONNECT_WITHIN_S: Final = 5.0
+_RECONNECT_WAIT_S: Final = 0.05
 _BYTES_PER_SAMPLE: Final = 2
 _MIC_SAMPLES_PER_MS: Final = 16
 
@@ -159,7 +160,13 @@ class Observer:
         """Connect for the time of the block. Raises CallError when NATS is not there."""
         try:
             client = await nats.connect(
-                nats_url.split(","), name="natter-bench", connect_timeout=_CONNECT_WITHIN_S, allow_reconnect=False
+                nats_url.split(","),
+                name="natter-bench",
+                connect_timeout=_CONNECT_WITHIN_S,
+                # One of several nodes may go.
+                allow_reconnect="," in nats_url,
+                reconnect_time_wait=_RECONNECT_WAIT_S,
+                error_cb=_said_by_the_error,
             )
         except (OSError, TimeoutError, nats.errors.Error) as error:
             raise CallError(f"NATS does not answer at {nats_url}: {error or type(error).__name__}") from error
@@ -246,3 +253,7 @@ class Observer:
             said = [one.content for one in turn.context if one.role == Role.ROLE_ASSISTANT]
             key = (turn.header.turn, turn.header.attempt)
             observed.asked.append(Asked(now_s, key, turn.text, turn.verbatim, said[-1] if said else ""))
+
+
+async def _said_by_the_error(_error: Exception) -> None:
+    """What nats-py would print, for every attempt, is in the error that it raises at the end."""

@@ -32,6 +32,7 @@ _PING_INTERVAL_S: Final = 5
 _PENDING_MESSAGES: Final = 4_096
 _PENDING_BYTES: Final = 16 * 1024 * 1024
 _WATCH_INTERVAL_S: Final = 0.25
+_ECHO_LATE_S: Final = 0.45
 _WATCH_SILENCE_S: Final = 1.0
 _WATCH_SILENCE_ALONE_S: Final = 2.5
 """Where there is no other server to go to: one that is only busy is not left, for that costs what is under way."""
@@ -66,6 +67,7 @@ class NatsLink:
         self._last_echo = 0.0
         self._good_until = 0.0
         self._losses = 0
+        self._watching = False
         self._complained_at = float("-inf")
         self._closing = False
 
@@ -75,8 +77,12 @@ class NatsLink:
 
     @property
     def settled(self) -> bool:
-        """Up, and for long enough (and the loop not having stood still) that silence of others means something."""
-        return self.up and asyncio.get_running_loop().time() >= self._settled_at
+        """Up, and for long enough (and the loop not having stood still) that silence of others means something.
+
+        Not while one's own messages don't come back: then the server is silent, and not those behind it.
+        """
+        now = asyncio.get_running_loop().time()
+        return self.up and now >= self._settled_at and (not self._watching or now - self._last_echo < _ECHO_LATE_S)
 
     @property
     def losses(self) -> int:
@@ -205,6 +211,7 @@ class NatsLink:
 
         subscription = await self.subscribe(own_subject, echo)
         self._last_echo = loop.time()
+        self._watching = True
         try:
             while True:
                 due = loop.time() + _WATCH_INTERVAL_S
@@ -220,6 +227,7 @@ class NatsLink:
                     self._log.warning("NATS is silent, reconnecting", silent_ms=round((now - self._last_echo) * 1000))
                     await self._client.force_reconnect()
         finally:
+            self._watching = False
             await self.unsubscribe(subscription)
 
     async def connect(self, servers: list[str], name: str) -> None:

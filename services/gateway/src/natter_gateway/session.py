@@ -183,7 +183,6 @@ class Session:
 
     def _on_superseded(self) -> None:
         """Another gateway has the session: this one lets go of it."""
-        self._log.warning("another gateway conducts this session")
         self._superseded = True
         self.over()
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from natter_gateway.context import ToolRound
+from natter_gateway.journal.notes import Note, ToolCalled, ToolSettled
 from natter_gateway.turns import events as ev
 from natter_proto import (
     EndReason,
@@ -55,6 +56,19 @@ async def test_the_next_generation_carries_the_results(new_stages: Any) -> None:
     )
     stages.conductor.on_reply(Reply(header=stages.header(), kind=ReplyKind.REPLY_KIND_END, segments=1, step=1))
     assert "error" not in stages.types()
+
+
+async def test_calls_and_what_became_of_them_are_noted(new_stages: Any) -> None:
+    stages = new_stages(tools=[WEATHER])
+    noted: list[Note] = []
+    stages.conductor.on_note = noted.append
+    await stages.speak("weather?")
+    call_tools(stages, "weather")
+    settle(stages, "1.0.0", "weather", "rain")
+    assert noted == [
+        ToolCalled((1, 1), "1.0.0", "weather", '{"a":1}'),
+        ToolSettled("1.0.0", "weather", '{"a":1}', "result", "rain"),
+    ]
 
 
 async def test_a_tool_of_the_page_is_asked_there(new_stages: Any) -> None:

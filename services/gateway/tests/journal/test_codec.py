@@ -40,6 +40,7 @@ NO_TEXTS = {
     "ToolSettled.name",
     "ToolSettled.outcome",
     "SessionOver.reason",
+    "SessionOver.bot",
 }
 """Fields of type str that nobody said: what is wrong, names, ids."""
 

@@ -77,7 +77,12 @@ class Outcome:
 
 @asynccontextmanager
 async def provider_system(
-    folder: Path, emulators: Emulators, cases: Sequence[Case], env: Mapping[str, str], services: Mapping[str, int]
+    folder: Path,
+    emulators: Emulators,
+    cases: Sequence[Case],
+    env: Mapping[str, str],
+    services: Mapping[str, int],
+    nats_nodes: int = 1,
 ) -> AsyncGenerator[LocalSystem]:
     """Natter with a bot for each case, whose providers' addresses are the emulators'."""
     bots = folder / "bots"
@@ -86,6 +91,7 @@ async def provider_system(
         (bots / f"{case.name}.yaml").write_text(case.bot)
     options = LocalOptions(
         services=services,
+        nats_nodes=nats_nodes,
         env={
             "NATTER_BOTS_DIR": str(bots),
             "NATTER_WEB_DIR": str(folder / "no-page"),

@@ -123,10 +123,11 @@ class Journal:
             self._lost = (first, self._number)
             self._metrics.drop("log", "too_many_entries")
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, turns: int) -> None:
         """The session is over: `run` returns once all is acknowledged, or a deadline has passed."""
         if not self._closing.is_set():
-            self.note(SessionOver(reason))
+            opened = self._opened
+            self.note(SessionOver(reason, opened.bot, turns, opened.started_unix_ms))
             self.stop()
 
     def stop(self) -> None:

@@ -113,7 +113,7 @@ class Keeping:
     def close(self, reason: str) -> None:
         """The session is over: its journal is brought to its end, its snapshot removed."""
         if not self._superseded:
-            self.journal.close(reason)
+            self.journal.close(reason, self._standing().turn)
             self._keeper.remove()
 
     def _on_superseded(self) -> None:

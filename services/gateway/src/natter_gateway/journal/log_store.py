@@ -3,9 +3,8 @@
 from typing import Final
 
 import nats.errors
-from nats.js import api
-from nats.js import errors as js_errors
-from nats.js.client import JetStreamContext
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext, api
 
 from natter_gateway.journal.log_outbox import Found
 from natter_gateway.journal.streams import StoreUnavailableError, Streams, log_stream
@@ -30,7 +29,7 @@ class LogStore:
         return self._streams.ready
 
     async def append(self, session: str, payload: bytes, message_id: str, last_sequence: int, deadline_s: float) -> int:
-        """Write a batch behind `last_sequence` (0: as the first); returns its sequence, also if it was there already.
+        """Write a batch behind `last_sequence` (0: as the first); returns its sequence.
 
         Raises `SequenceRefusedError`, `StoreUnavailableError`.
         """
@@ -49,7 +48,7 @@ class LogStore:
             raise StoreUnavailableError(f"sequence {message.seq} is no batch: {error}") from error
         return Found(message.seq, header.term, header.producer, header.number)
 
-    async def read(self, session: str, after_sequence: int) -> list[LogBatch]:
+    async def read(self, session: str, after_sequence: int = 0) -> list[LogBatch]:
         """The batches of a session behind a sequence. Raises `StoreUnavailableError`, `BadFrameError`."""
         return await read_log(self._streams.js, self._streams.subjects, session, after_sequence)
 
@@ -61,36 +60,24 @@ async def read_log(
 
     Raises `StoreUnavailableError`, `BadFrameError`.
     """
-    subject, stream = subjects.session_log(session), log_stream(subjects.realm)
+    config = api.ConsumerConfig(deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=after_sequence + 1)
+    messages = await read_messages(js, log_stream(subjects.realm), subjects.session_log(session), config)
+    return [decode(LogBatch, message.data) for message in messages]
+
+
+async def read_messages(js: JetStreamContext, stream: str, subject: str, config: api.ConsumerConfig) -> list[Msg]:
+    """What a stream has of a subject now, as `config` chooses. Raises `StoreUnavailableError`."""
+    config = config.evolve(ack_policy=api.AckPolicy.NONE, inactive_threshold=_KEPT_S, mem_storage=True, num_replicas=1)
+    messages: list[Msg] = []
     try:
+        reader = await js.pull_subscribe(subject, stream=stream, config=config)
         try:
-            newest = (await js.get_last_msg(stream, subject)).seq or 0
-        except js_errors.NotFoundError:
-            return []
-        if newest <= after_sequence:
-            return []
-        return await _fetch(js, stream, subject, after_sequence, newest)
+            left = (await reader.consumer_info()).num_pending or 0
+            while left:
+                messages += await reader.fetch(_FETCH, timeout=_FETCH_TIMEOUT_S)
+                left = messages[-1].metadata.num_pending
+        finally:
+            await reader.unsubscribe()
     except (TimeoutError, nats.errors.Error, OSError) as error:
         raise StoreUnavailableError(str(error) or type(error).__name__) from error
-
-
-async def _fetch(js: JetStreamContext, stream: str, subject: str, after_sequence: int, newest: int) -> list[LogBatch]:
-    config = api.ConsumerConfig(
-        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=after_sequence + 1,
-        ack_policy=api.AckPolicy.NONE,
-        inactive_threshold=_KEPT_S,
-        mem_storage=True,
-        num_replicas=1,
-    )
-    reader = await js.pull_subscribe(subject, stream=stream, config=config)
-    batches: list[LogBatch] = []
-    try:
-        reached = after_sequence
-        while reached < newest:
-            for message in await reader.fetch(_FETCH, timeout=_FETCH_TIMEOUT_S):
-                reached = message.metadata.sequence.stream
-                batches.append(decode(LogBatch, message.data))
-    finally:
-        await reader.unsubscribe()
-    return batches
+    return messages

@@ -89,9 +89,12 @@ class EntriesLost:
 
 @dataclass(frozen=True, slots=True)
 class SessionOver:
-    """The last entry of a session."""
+    """The last entry of a session, with what a list of sessions says of it."""
 
     reason: str
+    bot: str
+    turns: int
+    started_unix_ms: int
 
 
 Note = (

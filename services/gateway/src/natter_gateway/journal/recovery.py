@@ -126,10 +126,12 @@ def recovered(snapshot: Snapshot, recording: Recording) -> Recovered:
     reader = _Reader(snapshot)
     seen = 0
     complete = True
+    mic_sample = snapshot.mic_sample
     for entry in recording.terms[-1][1] if recording.terms else ():
         if seen and entry.number != seen + 1:
             complete = False
         seen = entry.number
+        mic_sample = max(mic_sample, entry.mic_sample)
         if entry.number <= snapshot.journal_entry:
             reader.early(entry)
         else:
@@ -145,5 +147,6 @@ def recovered(snapshot: Snapshot, recording: Recording) -> Recovered:
         context=reader.context.state,
         next_segment_id=reader.next_segment_id,
         journal_entry=max(seen, snapshot.journal_entry),
+        mic_sample=mic_sample,
     )
     return Recovered(now, unanswered, reply is not None, reader.over, complete)

@@ -1,7 +1,7 @@
 """A recorded call again, in virtual time: the turn machine is told what it was told, and must decide the same. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast, get_args
 
 from natter_gateway.journal.codec import Content, encode, has_texts, kind_of
@@ -90,6 +90,27 @@ def replay(recording: Recording, *, any_version: bool = False) -> Replayed:
                 difference = Difference(step.number, at_ms, step.event, step.actions, decided, *states)
                 return Replayed(inputs, decisions, difference)
     return Replayed(inputs, decisions, None)
+
+
+def decided_anew(recording: Recording) -> Recording:
+    """The same inputs, with what this version of the machine decides on them. Raises `NotReplayableError`."""
+    entries: list[Entry] = []
+    for opened, recorded in recording.terms:
+        steps = {step.number: step for step in _steps(opened, recorded, any_version=True)}
+        begun = replace(cast("Opened", opened), machine_version=VERSION)
+        machine = TurnMachine(begun.settings, begun.turn)
+        number = 0
+        for entry in recorded:
+            if isinstance(entry.content, _ACTIONS):
+                continue
+            content = begun if isinstance(entry.content, Opened) else entry.content
+            number += 1
+            entries.append(replace(entry, number=number, content=content))
+            step = steps.get(entry.number)
+            for action in () if step is None else machine.step(step.event, step.at_us / 1000):
+                number += 1
+                entries.append(replace(entry, number=number, content=action))
+    return Recording(recording.session, tuple(entries))
 
 
 def _steps(opened: Opened | None, entries: Sequence[Entry], *, any_version: bool) -> list[_Step]:

@@ -21,12 +21,8 @@ _OPERATION: Final = "KV-Operation"
 _PURGE: Final = {_OPERATION: "PURGE", api.Header.ROLLUP.value: "sub"}
 
 
-class NoSnapshotError(LookupError):
-    """There is no such session, or it is over."""
-
-
 class HeldElsewhereError(RuntimeError):
-    """Another gateway has taken the session over."""
+    """Another gateway has the session, or it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +72,18 @@ class SnapshotStore:
             raise StoreUnavailableError(str(error)) from error
         return Holder(message.seq or 0, snapshot.term, snapshot.gateway)
 
-    async def take_over(self, session: str) -> Stored:
-        """Make this gateway the holder of a session, with the next term: of several that try, one succeeds.
+    async def take_over(self, stored: Stored) -> Stored:
+        """Make this gateway the holder of a session, with the next term: of all that have read the same, one succeeds.
 
-        Raises `NoSnapshotError`, `HeldElsewhereError`, `StoreUnavailableError` (then it may have succeeded: try again),
-        `BadSnapshotError`.
+        Raises `HeldElsewhereError` where another gateway did, or the session is over by now; `StoreUnavailableError`:
+        then it may have succeeded, and who reads again sees which gateway has it.
         """
-        stored = await self.read(session)
-        if stored is None:
-            raise NoSnapshotError(f"there is no snapshot of session {session}")
         taken = replace(stored.snapshot, term=stored.snapshot.term + 1, gateway=self._gateway)
+        session = taken.session
         try:
             return Stored(taken, await self.write(session, encode(taken), stored.revision))
         except SequenceRefusedError:
-            raise HeldElsewhereError(f"another gateway has taken over session {session}") from None
+            raise HeldElsewhereError(f"session {session} was taken over by another gateway, or is over") from None
 
     async def remove(self, session: str, revision: int) -> None:
         """The session is over: a marker takes the place of the snapshot, until the bucket's time limit.

@@ -74,7 +74,7 @@ class Streams:
         """Both are there."""
         self._link = link
         self._log = log
-        self._js = link.jetstream(_REQUEST_TIMEOUT_S)
+        self.js: Final = link.jetstream(_REQUEST_TIMEOUT_S)
         self._look = asyncio.Event()
         realm = subjects.realm
         self._configs: Final[Sequence[api.StreamConfig]] = (
@@ -107,7 +107,7 @@ class Streams:
         """Write a message; returns its sequence. Raises `SequenceRefusedError`, `StoreUnavailableError`."""
         self._check()
         try:
-            ack = await self._js.publish(subject, payload, timeout=deadline_s, headers=headers)
+            ack = await self.js.publish(subject, payload, timeout=deadline_s, headers=headers)
         except js_errors.NoStreamResponseError as error:
             self._look.set()
             raise StoreUnavailableError("no stream takes it") from error
@@ -123,7 +123,7 @@ class Streams:
         """The newest message of a subject, asked of the stream's leader; None: there is none."""
         self._check()
         try:
-            return await self._js.get_last_msg(stream, subject)
+            return await self.js.get_last_msg(stream, subject)
         except js_errors.APIError as error:
             if error.err_code == _NO_MESSAGE:
                 return None
@@ -161,7 +161,7 @@ class Streams:
     async def _make_with(self, config: api.StreamConfig) -> int | None:
         """None: so many copies are not to be had."""
         try:
-            info = await self._js.add_stream(config)
+            info = await self.js.add_stream(config)
         except js_errors.APIError as error:
             if error.err_code in _TOO_FEW_NODES:
                 return None
@@ -172,9 +172,9 @@ class Streams:
 
     async def _change(self, config: api.StreamConfig) -> int | None:
         """It is there, with other settings. It never gets fewer copies."""
-        there = (await self._js.stream_info(config.name or "")).config.num_replicas or 1
+        there = (await self.js.stream_info(config.name or "")).config.num_replicas or 1
         try:
-            info = await self._js.update_stream(config.evolve(num_replicas=max(there, config.num_replicas or 1)))
+            info = await self.js.update_stream(config.evolve(num_replicas=max(there, config.num_replicas or 1)))
         except js_errors.APIError as error:
             if error.err_code in _TOO_FEW_NODES:
                 return None

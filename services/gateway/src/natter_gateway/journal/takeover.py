@@ -7,7 +7,7 @@ from natter_gateway.journal.keeping import Stores
 from natter_gateway.journal.recording import of_batches
 from natter_gateway.journal.recovery import Recovered, recovered
 from natter_gateway.journal.snapshot import Snapshot
-from natter_gateway.journal.snapshot_store import NoSnapshotError, Stored
+from natter_gateway.journal.snapshot_store import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,7 @@ async def take_over(stores: Stores, session: str, knows: Callable[[Snapshot], bo
     before = await stores.snapshots.read(session)
     if before is None or not knows(before.snapshot):
         return None
-    try:
-        stored = await stores.snapshots.take_over(session)
-    except NoSnapshotError:
-        return None
+    stored = await stores.snapshots.take_over(before)
     batches = await stores.logs.read(session, stored.snapshot.journal_sequence)
     found = recovered(stored.snapshot, of_batches(session, batches))
     return None if found.over else TakenOver(stored, found)

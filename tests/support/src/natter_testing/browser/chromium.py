@@ -70,6 +70,8 @@ def open_tab(folder: Path, microphone: Path | None, *, size: tuple[int, int] = _
                 viewport={"width": width, "height": height},
                 # Without a graphics card, animations take the processor that the models want.
                 reduced_motion="reduce",
+                # The flag above answers the question for the microphone; as with people, it is asked only once.
+                permissions=[] if microphone is None else ["microphone"],
             )
             page.add_init_script(path=_INSTRUMENTS)
             tab = Tab(page, folder)

@@ -11,7 +11,7 @@
   /** Quiet for less than this, ms, is a pause inside of speech. */
   const PAUSE_MS = 400;
 
-  const instruments = { microphone: [], voice: [], recordings: [], messages: [], sent: [] };
+  const instruments = { microphone: [], voice: [], recordings: [], messages: [], sent: [], channels: [], isDeaf: false };
   Object.defineProperty(window, "instruments", { value: instruments });
 
   let context;
@@ -99,9 +99,11 @@
 
     createDataChannel(...args) {
       const channel = super.createDataChannel(...args);
+      instruments.channels.push(channel);
       const note = (list, text) => {
         try {
-          list.push({ at: performance.now(), ...JSON.parse(text) });
+          const message = JSON.parse(text);
+          if (message.data?.t !== "natter-ping") list.push({ at: performance.now(), ...message });
         } catch {
           // A ping.
         }
@@ -109,6 +111,8 @@
       channel.addEventListener("message", ({ data }) => note(instruments.messages, data));
       const send = channel.send.bind(channel);
       channel.send = (data) => {
+        // Deaf: what the page says does not arrive, and nobody tells it so.
+        if (instruments.isDeaf) return;
         note(instruments.sent, data);
         send(data);
       };

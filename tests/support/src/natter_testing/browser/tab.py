@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,13 @@ class Tab:
     def sent(self) -> list[Message]:
         """RTVI messages that the client sent."""
         return [_message(each) for each in self._noted("sent") if each.get("label") == "rtvi-ai"]
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Have the page receive a message on its newest data channel, as if the server had sent it."""
+        self.page.evaluate(
+            "(data) => instruments.channels.at(-1).dispatchEvent(new MessageEvent('message', { data }))",
+            json.dumps(message),
+        )
 
     def wait_for(self, kind: str, *, after_ms: float = 0, within_s: float = 15, **data: Any) -> Message:
         """The first message of a type after a time whose data has the fields given.

@@ -1,0 +1,1 @@
+"""What a caller notices when a worker dies in the middle of a conversation (nothing, it should be)."""

@@ -1,0 +1,1 @@
+"""The command `natter`: looks at sessions from outside of any gateway."""

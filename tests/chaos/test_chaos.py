@@ -1,0 +1,76 @@
+"""A worker of each stage is killed, stopped and drained in a call: no word lost, none twice, no long silence.
+
+The short form of `make chaos`: a call for each signal, in which one stage after the other is struck at its work.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from natter_bench.chaos.call import Held, hold_call
+from natter_bench.chaos.judge import CallHeard, Judgement, judge, usual_of
+from natter_bench.chaos.keeping import story
+from natter_bench.chaos.plan import SIGNALS, STAGES, Series, Strike
+from natter_bench.chaos.victim import settled
+from natter_bench.chaos.world import SPARED, open_world, spoken
+from natter_bench.latency_script import Utterance
+
+# One fixture has all the calls made.
+pytestmark = pytest.mark.timeout(240)
+
+TURN: Final = Utterance("Do you know a good story?", "I know a few good ones, so listen.")
+AFTER_MS: Final = {"vad": 1200, "stt": 700, "llm": 2000, "tts": 2800}
+"""From where the caller begins: near the end of the speech, in it, while the model writes, while the bot speaks."""
+STOPPED_FOR_S: Final = 6.0
+TURNS: Final = len(STAGES) + 2
+"""The first shows what is usual, the last what is left."""
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Held | str]:
+    """By signal: the call, or what did not come back behind it."""
+    return asyncio.run(make_calls(tmp_path_factory.mktemp("chaos")))
+
+
+async def make_calls(folder: Path) -> dict[str, Held | str]:
+    speech = await asyncio.to_thread(spoken, TURN.text, built_in=False)
+    made: dict[str, Held | str] = {}
+    async with open_world(folder, dict.fromkeys(STAGES, SPARED), conversation=[TURN] * TURNS) as world:
+        for signal in SIGNALS:
+            strikes = {
+                turn: Strike(stage, signal, AFTER_MS[stage], STOPPED_FOR_S) for turn, stage in enumerate(STAGES, 1)
+            }
+            held = await hold_call(world, [speech] * TURNS, strikes)
+            made[signal] = await settled(world.http, world.system, held.blows) or held
+    return made
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("stage", [*STAGES, "nobody"])
+def test_the_caller_notices_nothing(calls: dict[str, Held | str], signal: str, stage: str) -> None:
+    held = calls[signal]
+    assert isinstance(held, Held), held
+    one, timeline = judged(held, stage), story(held, heading=f"{stage}-{signal}")
+    limits = Series(stage, signal).limits
+    assert one.errors == (), timeline
+    assert one.missed == 0, timeline
+    assert one.words_whole, f"{one}\n{timeline}"
+    assert one.added_ms is not None, timeline
+    if limits.added_max_ms is not None:
+        assert one.added_ms <= limits.added_max_ms, timeline
+    if limits.hole_ms is not None:
+        assert one.hole_ms <= limits.hole_ms, timeline
+
+
+def judged(held: Held, stage: str) -> Judgement:
+    """The turn in which a stage was struck, against the first; the caller's words are those of the whole call."""
+    turns = held.heard.turns
+    turn = turns[STAGES.index(stage) + 1] if stage in STAGES else turns[-1]
+    usual = usual_of([CallHeard(turns[:1], None, TURN.text)], [TURN])
+    one = judge(CallHeard((turn,), None, TURN.text, held.heard.errors), [TURN], usual)
+    if stage in STAGES:
+        return one
+    whole = judge(held.heard, [TURN] * TURNS, usual_of([CallHeard(turns[:1] * TURNS, None, None)], [TURN] * TURNS))
+    return Judgement(whole.lost, whole.doubled, one.reply_lost, one.reply_doubled, one.added_ms, one.hole_ms)
