@@ -13,6 +13,8 @@ from natter_local.jetstream import Vote, elected, meta_vote, stream_vote
         # One was frozen and still takes itself for the leader.
         ([Vote("nats", 3), Vote("nats-2", 3), Vote("nats-2", 3)], "nats-2"),
         ([Vote("nats", 3), Vote("nats-2", 3)], None),
+        ([Vote("nats", 2), Vote("nats", 3)], "nats"),
+        ([Vote("nats", 1), Vote("nats-2", 3)], None),
         ([Vote("nats", 3)], None),
         ([Vote("nats", 1)], "nats"),
         ([Vote("", 3)] * 3, None),

@@ -31,8 +31,10 @@ async def jetstream_leader(monitor_urls: Iterable[str], stream: str | None = Non
 
 def elected(votes: Sequence[Vote]) -> str | None:
     """Whom more than half of the group name: a node that was frozen may still take itself for the leader."""
-    counted = Counter(votes)
-    return next((vote.leader for vote, count in counted.items() if vote.leader and 2 * count > vote.group_size), None)
+    # Nodes that have just met may not know of each other yet.
+    group_size = max((vote.group_size for vote in votes), default=0)
+    counted = Counter(vote.leader for vote in votes)
+    return next((leader for leader, count in counted.items() if leader and 2 * count > group_size), None)
 
 
 def meta_vote(answer: Any) -> Vote | None:
