@@ -138,12 +138,6 @@ class Streams:
         except (TimeoutError, nats.errors.Error, OSError) as error:
             raise StoreUnavailableError(str(error) or type(error).__name__) from error
 
-    @property
-    def js(self) -> JetStreamContext:
-        """For what is read in many messages. Raises `StoreUnavailableError` while it can't be used."""
-        self._check()
-        return self._js
-
     def _check(self) -> None:
         if not self._link.up:
             raise StoreUnavailableError("NATS is not connected")
