@@ -9,7 +9,7 @@ from natter_gateway.journal.log_outbox import MAX_BATCHES, MAX_BYTES, Batch, Fou
 
 TERM = 2
 ME = "gateway-a"
-LONGEST_WAIT_MS = 2_000.0
+LONGEST_WAIT_MS = 1_000.0
 
 
 def batch(number: int, size: int = 100, entries: int = 3) -> Batch:

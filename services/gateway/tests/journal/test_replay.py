@@ -183,6 +183,13 @@ def test_without_a_broker_that_is_said(capsys: pytest.CaptureFixture[str]) -> No
     assert "no broker at nats://127.0.0.1:1" in capsys.readouterr().err
 
 
+def test_a_timeline_says_how_much_was_heard_before_an_interruption() -> None:
+    call = load(Path(__file__).parent / "recorded" / "interrupted_call.jsonl")
+    (line,) = (one for one in timeline(call) if "interrupted" in one.text)
+    assert line.text.startswith('reply 4.1 is over: interrupted behind "Tell me')
+    assert not line.text.endswith('together."')
+
+
 def test_a_timeline_has_no_characters_that_steer_a_terminal() -> None:
     said = act.CommitUser(1, "a\x1b[2Jb\x9bc" + "d" * 1_000, None)
     (line,) = (one for one in timeline(recorded(OPENED, said)) if one.turn == 1)

@@ -21,8 +21,9 @@ from natter_gateway.turns.machine import VERSION
 from natter_proto import Header, LogBatch, LogEntry
 
 BATCH_INTERVAL_S: Final = 0.25
-CLOSE_DEADLINE_S: Final = 5.0
-"""So long after the end of a session its journal may take to be acknowledged."""
+CLOSE_DEADLINE_S: Final = 8.0
+"""So long after the end of a session its journal may take to be acknowledged. A stream without a leader takes nothing
+for about 5 s."""
 _MAX_PENDING: Final = 4_096
 """Entries that no batch was made of yet: over it, new ones are lost, and counted."""
 _BATCH_BYTES: Final = 128 * 1024

@@ -44,7 +44,7 @@ class LogOutbox:
         """`last_sequence`: of the newest batch that the stream has of this session; 0 where it has none."""
         self._term = term
         self._producer = producer
-        self._backoff = backoff or Backoff(0.25, 2.0)
+        self._backoff = backoff or Backoff(0.25, 1.0)
         self._waiting: deque[Batch] = deque()
         self._bytes = 0
         self._tried = False

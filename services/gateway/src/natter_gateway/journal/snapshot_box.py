@@ -30,7 +30,7 @@ class SnapshotBox:
         """`revision`: of the snapshot that is there; 0 where none is."""
         self._term = term
         self._gateway = gateway
-        self._backoff = backoff or Backoff(0.25, 2.0)
+        self._backoff = backoff or Backoff(0.25, 1.0)
         self._wanted = False
         self._under_way = False
         self._not_before_ms = 0.0

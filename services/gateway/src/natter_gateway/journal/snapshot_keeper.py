@@ -12,7 +12,8 @@ from natter_gateway.journal.snapshot_box import SnapshotBox
 from natter_gateway.journal.snapshot_store import SnapshotStore
 from natter_gateway.journal.streams import SequenceRefusedError, StoreUnavailableError
 
-REMOVE_DEADLINE_S: Final = 5.0
+REMOVE_DEADLINE_S: Final = 8.0
+"""A stream without a leader takes nothing for about 5 s."""
 
 
 class SnapshotKeeper:
@@ -96,7 +97,7 @@ class SnapshotKeeper:
             self._box.on_refused(found, self._now_ms())
 
     async def _remove(self) -> None:
-        backoff = Backoff(0.25, 2.0)
+        backoff = Backoff(0.25, 1.0)
         try:
             async with asyncio.timeout(REMOVE_DEADLINE_S):
                 removed = await self._is_removed()

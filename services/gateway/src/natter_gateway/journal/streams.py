@@ -5,6 +5,7 @@ A gateway works without them; it says so once, and goes on trying.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 import nats.errors
@@ -20,6 +21,7 @@ DUPLICATE_WINDOW_S: Final = 120.0
 SNAPSHOT_TTL_S: Final = 86_400.0
 _REQUEST_TIMEOUT_S: Final = 5.0
 _CLUSTER_REPLICAS: Final = 3
+_MORE_COPIES_S: Final = 60.0
 _WRONG_SEQUENCE: Final = (10071, 10164)
 _NO_MESSAGE: Final = 10037
 _NAME_IN_USE: Final = 10058
@@ -71,7 +73,7 @@ class Streams:
         """`max_bytes` of all journals together: over it, and when older than `max_age_days`, the oldest go."""
         self.subjects: Final = subjects
         self.ready = False
-        """Both are there."""
+        """Both were made: JetStream is there, if perhaps not right now."""
         self._link = link
         self._log = log
         self.js: Final = link.jetstream(_REQUEST_TIMEOUT_S)
@@ -83,25 +85,30 @@ class Streams:
         )
 
     async def run(self) -> None:
-        """Make them, and again when they are gone; until cancelled."""
-        said = False
+        """Make them, and look again when nothing takes messages: they are gone, or without a leader.
+
+        Until cancelled. Where fewer copies were to be had than wanted, that is tried again each minute.
+        """
+        said, copies = False, 0
         backoff = Backoff(1.0, 30.0)
         while True:
             try:
-                replicas = [await self._make(config) for config in self._configs]
+                replicas = min([await self._make(config) for config in self._configs])
             except StoreUnavailableError as error:
-                if not said:
+                if not self.ready and not said:
                     said = True
                     self._log.warning("no journal and no snapshots: JetStream can't be used", reason=str(error))
-                await asyncio.sleep(backoff.next_s())
-                continue
-            self.ready = True
-            said = False
-            backoff.reset()
-            self._log.info("journal and snapshots are kept", realm=self.subjects.realm, replicas=min(replicas))
-            await self._look.wait()
+            else:
+                self.ready = True
+                backoff.reset()
+                if replicas != copies:
+                    copies = replicas
+                    self._log.info("journal and snapshots are kept", realm=self.subjects.realm, replicas=replicas)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None if copies >= _CLUSTER_REPLICAS else _MORE_COPIES_S):
+                        await self._look.wait()
+            await asyncio.sleep(backoff.next_s())
             self._look.clear()
-            self.ready = False
 
     async def append(self, subject: str, payload: bytes, headers: dict[str, str], deadline_s: float) -> int:
         """Write a message; returns its sequence. Raises `SequenceRefusedError`, `StoreUnavailableError`."""
@@ -130,12 +137,6 @@ class Streams:
             raise StoreUnavailableError(str(error)) from error
         except (TimeoutError, nats.errors.Error, OSError) as error:
             raise StoreUnavailableError(str(error) or type(error).__name__) from error
-
-    @property
-    def js(self) -> JetStreamContext:
-        """For what is read in many messages. Raises `StoreUnavailableError` while it can't be used."""
-        self._check()
-        return self._js
 
     def _check(self) -> None:
         if not self._link.up:

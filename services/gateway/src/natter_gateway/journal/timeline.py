@@ -34,9 +34,19 @@ def timeline(recording: Recording, *, everything: bool = False) -> list[Line]:
     lines: list[Line] = []
     for _, entries in recording.terms:
         turn = 0
+        heard: dict[int, str] = {}
         for entry in entries:
             turn = _turn_of(entry.content, turn)
             text = _told(entry.content, everything=everything)
+            match entry.content:
+                case notes.HeardSoFar(_, segment_id, beginning):
+                    heard[segment_id] = beginning.strip()
+                case act.EndAttempt(_, outcome):
+                    if outcome is act.Outcome.INTERRUPTED and not everything:
+                        text = f"{text} behind {quoted(' '.join(heard.values()))}"
+                    heard = {}
+                case _:
+                    pass
             if text is not None:
                 lines.append(Line((entry.at_us - entries[0].at_us) / 1000, turn, text))
     return lines
