@@ -265,28 +265,32 @@ class SessionLeases:
 
     async def _hand_over(self, lease: HeldLease) -> None:
         """Have another worker go on where one leaves, between two turns if there is a border in time."""
-        stage, loop = lease.stage, asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         until_s = loop.time() + _DRAIN_S
-        while self._serves(lease) and not self._user.idle and loop.time() < until_s:
+        while self._serves(lease):
+            border = self._user.idle or loop.time() >= until_s
+            if border and lease.stage not in self._replacing and await self._is_handed_over(lease):
+                return
             await self._wait(_LOOK_S)
-        if not self._serves(lease) or stage in self._replacing:
-            return
+
+    async def _is_handed_over(self, lease: HeldLease) -> bool:
+        stage = lease.stage
         self._replacing.add(stage)
         try:
-            held = await self._take(
-                stage, LeaseClass.LEASE_CLASS_TAKEOVER, self._from_sample(loop.time()), [lease.provider]
-            )
+            from_sample = self._from_sample(asyncio.get_running_loop().time())
+            held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample, [lease.provider])
         except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
-            self._log.warning("nobody goes on for a worker that leaves", stage=stage_name(stage), reason=str(error))
-            return
+            self._log.info("nobody goes on yet for a worker that leaves", stage=stage_name(stage), reason=str(error))
+            return False
         finally:
             self._replacing.discard(stage)
         if not self._serves(lease):
             await self._keeper.give_back(held)
-            return
+            return True
         self._log.info("stage handed over", stage=stage_name(stage), provider=held.provider)
         self._user.stage_leased(held)
         await self._keeper.give_back(lease)
+        return True
 
     async def _wait(self, seconds: float) -> None:
         """Wait, but not beyond the session's end."""
