@@ -30,11 +30,11 @@ def test_nobody_is_stuck_while_the_microphone_is_silent() -> None:
 def test_a_model_without_its_first_word_is_stuck_later_than_one_that_stops() -> None:
     progress = ReplyProgress()
     progress.asked(LLM, 0.0)
-    assert progress.overdue(5_999.0) is None
-    progress.moved(LLM, 5_999.0)
-    assert progress.overdue(8_998.0) is None
-    assert progress.due_ms == 8_999.0
-    assert progress.overdue(8_999.0) is LLM
+    assert progress.overdue(6_999.0) is None
+    progress.moved(LLM, 6_999.0)
+    assert progress.overdue(11_998.0) is None
+    assert progress.due_ms == 11_999.0
+    assert progress.overdue(11_999.0) is LLM
     assert progress.overdue(20_000.0) is None, "said once"
 
 
@@ -42,7 +42,7 @@ def test_asking_again_gives_no_more_time_and_what_is_done_is_not_waited_for() ->
     progress = ReplyProgress()
     progress.asked(TTS, 0.0)
     progress.asked(TTS, 2_000.0)
-    assert progress.due_ms == 3_000.0
+    assert progress.due_ms == 5_000.0
     progress.done(TTS)
     assert progress.due_ms is None
     assert progress.overdue(10_000.0) is None

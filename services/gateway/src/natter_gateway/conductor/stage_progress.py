@@ -9,8 +9,8 @@ _HEARING_LIMITS: Final = {
     Stage.STAGE_STT: 2 * MIC_RATE_HZ,
 }
 """A worker that is so far behind the microphone and does not move is stuck."""
-_FIRST_MS: Final = {Stage.STAGE_LLM: 6_000.0, Stage.STAGE_TTS: 3_000.0}
-_NEXT_MS: Final = {Stage.STAGE_LLM: 3_000.0, Stage.STAGE_TTS: 2_000.0}
+_FIRST_MS: Final = {Stage.STAGE_LLM: 7_000.0, Stage.STAGE_TTS: 5_000.0}
+_NEXT_MS: Final = {Stage.STAGE_LLM: 5_000.0, Stage.STAGE_TTS: 4_000.0}
 """Providers give up sooner by themselves, and say why: this is for workers that don't."""
 
 
