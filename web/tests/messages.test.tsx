@@ -73,6 +73,17 @@ describe("messagesFrom", () => {
     expect(new Set(messages.map((message) => message.key)).size).toBe(3);
   });
 
+  it("keeps an answer whole that began in the millisecond of its question", () => {
+    const conversation = [
+      user(1, [said(1, "Tea?")], true),
+      bot(1, [segment(1, 1, "Yes", "", true), segment(2, 2, "please", ".")]),
+    ];
+    expect(shape(messagesFrom(conversation, NO_OUTPUTS))).toEqual([
+      ["user", "settled: Tea?"],
+      ["bot", "settled: Yes", "settled:  please", "ahead: ."],
+    ]);
+  });
+
   it("leaves out the empty and what is no talk", () => {
     const call: ConversationMessage = { role: "function_call", parts: [], createdAt: at(1) };
     expect(messagesFrom([call, bot(2, []), user(3, [said(3, " ")])], NO_OUTPUTS)).toEqual([]);

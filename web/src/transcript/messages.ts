@@ -36,11 +36,13 @@ export function messagesFrom(
   conversation: readonly ConversationMessage[],
   outputs: ReadonlyMap<string, readonly OutputEvent[]>,
 ): Message[] {
-  const userTimes = conversation.filter((message) => message.role === "user").map((message) => message.createdAt);
-  const timed = conversation.flatMap((message): TimedMessage[] => {
+  const timed = conversation.flatMap((message, index): TimedMessage[] => {
     if (message.role === "user") return [userMessage(message)];
-    if (message.role === "assistant") return botMessages(message, userTimes, outputs.get(message.createdAt) ?? []);
-    return [];
+    if (message.role !== "assistant") return [];
+    // Told anew after a reconnection, a question and the beginning of its answer may have come in the same millisecond.
+    const later = conversation.slice(index + 1).filter((each) => each.role === "user");
+    const userTimes = later.map((each) => each.createdAt);
+    return botMessages(message, userTimes, outputs.get(message.createdAt) ?? []);
   });
   return timed
     .filter(({ message }) => message.pieces.some((piece) => piece.text.trim() !== ""))

@@ -11,7 +11,7 @@
   /** Quiet for less than this, ms, is a pause inside of speech. */
   const PAUSE_MS = 400;
 
-  const instruments = { microphone: [], voice: [], recordings: [], messages: [], sent: [], channels: [], isDeaf: false };
+  const instruments = { microphone: [], voice: [], recordings: [], messages: [], sent: [], channels: [] };
   Object.defineProperty(window, "instruments", { value: instruments });
 
   let context;
@@ -111,8 +111,8 @@
       channel.addEventListener("message", ({ data }) => note(instruments.messages, data));
       const send = channel.send.bind(channel);
       channel.send = (data) => {
-        // Deaf: what the page says does not arrive, and nobody tells it so.
-        if (instruments.isDeaf) return;
+        // What the page says does not arrive, and nobody tells it so.
+        if (channel.isDead) return;
         note(instruments.sent, data);
         send(data);
       };
