@@ -53,6 +53,9 @@ def test_the_caller_notices_nothing(calls: dict[str, Held | str], signal: str, s
     held = calls[signal]
     assert isinstance(held, Held), held
     one, timeline = judged(held, stage), story(held, heading=f"{stage}-{signal}")
+    assert one.errors == (), timeline
+    assert one.missed == 0, timeline
+    assert one.words_whole, f"{one}\n{timeline}"
 
 
 def judged(held: Held, stage: str) -> Judgement:
