@@ -97,7 +97,7 @@ class SoakReport:
 
     @property
     def met(self) -> bool:
-        """Nothing was missed, lost or doubled, no call failed, nothing grew, and no rolling restart was heard."""
+        """Whether nothing was missed, lost, doubled or failed, nothing grew, and no rolling restart was heard."""
         words = self.lost + self.doubled + self.reply_lost + self.reply_doubled
         heard = self.rolled and (self.hole_ms > MOST_HOLE_MS or self.roll_failed != "" or not self.rolls)
         return not (self.missed or words or self.failed or self.grew or heard)
