@@ -74,7 +74,9 @@ async def hold_call(world: World, speeches: Sequence[EncodedSpeech], strikes: Ma
     heard = CallHeard(
         turns=heard_built_in_turns(caller.recording, talk.exchanges, observed)
         if world.built_in
-        else heard_turns(caller.recording, talk.exchanges, [one.reply for one in world.conversation]),
+        else heard_turns(
+            caller.recording, talk.exchanges, [one.reply for one in world.conversation[: len(talk.exchanges)]]
+        ),
         model=None if world.built_in else _understood(world),
         transcript=talk.transcript,
         errors=tuple(dict.fromkeys(_words(one.data) for one in caller.recording.of_type("error"))),
