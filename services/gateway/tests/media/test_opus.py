@@ -66,7 +66,8 @@ def test_fec_restores_better_than_concealment(voice) -> None:
     assert error_fec < error_plc
 
 
-def test_fec_is_made_only_when_loss_is_told(voice) -> None:
+@pytest.mark.parametrize("told", [1, 2, 5, 10])
+def test_fec_is_made_only_when_loss_is_told(told: int, voice) -> None:
     pcm = voice(1.0, 24_000)
 
     def copies(percent: int) -> int:
@@ -75,7 +76,7 @@ def test_fec_is_made_only_when_loss_is_told(voice) -> None:
         return sum(has_fec(encoder.encode(pcm[i : i + 960])) for i in range(0, len(pcm), 960))
 
     assert copies(0) == 0
-    assert copies(10) > 20
+    assert copies(told) > 20
 
 
 @pytest.mark.parametrize("percent", [-5, 0, 100, 250])

@@ -118,12 +118,17 @@ class OpusDecoder:
             raise OpusError(f"cannot conceal {samples} samples: not a multiple of 2.5 ms up to {MAX_PACKET_MS} ms")
 
 
+_LEAST_FEC_BITRATE_BPS = 40_000
+_LEAST_FEC_LOSS_PERCENT = 2
+"""libopus makes no copies below these: each packet that is lost would be heard."""
+
+
 class OpusEncoder:
     """s16le mono PCM to Opus payloads, tuned for voice (VOIP mode, variable rate).
 
     `complexity` 1 costs about 60 µs for 20 ms at 24 kHz, 5 about 130 µs. Speech comes out the same: 5.20 and 5.14 dB of
     log spectral distance; with 0 it is 6.06. In-band FEC is on; libopus spends bits on it only while the packet loss it
-    was told of is above zero.
+    was told of is above zero, and, up to 5 %, only from 40 kbit/s on.
     """
 
     def __init__(
@@ -137,6 +142,7 @@ class OpusEncoder:
     ) -> None:
         self.rate_hz = rate_hz
         self.packet_loss_percent = -1
+        self._bitrate_bps = bitrate_bps
         self._state = ctypes.create_string_buffer(library.opus_encoder_get_size(1))
         self._state_address = ctypes.addressof(self._state)
         self._out = ctypes.create_string_buffer(MAX_PAYLOAD_BYTES)
@@ -146,7 +152,6 @@ class OpusEncoder:
         self._in_address = ctypes.addressof(self._in)
         self._in_view = memoryview(self._in).cast("B")
         check(library.opus_encoder_init(self._state_address, rate_hz, 1, libopus.APPLICATION_VOIP))
-        self._control(libopus.SET_BITRATE, bitrate_bps)
         self._control(libopus.SET_COMPLEXITY, complexity)
         self._control(libopus.SET_SIGNAL, libopus.SIGNAL_VOICE)
         self._control(libopus.SET_INBAND_FEC, int(fec))
@@ -173,7 +178,9 @@ class OpusEncoder:
         """Tell how much the receiver loses (0–100, clamped): decides how much goes into FEC."""
         percent = min(max(percent, 0), 100)
         if percent != self.packet_loss_percent:
-            self._control(libopus.SET_PACKET_LOSS_PERC, percent)
+            least = _LEAST_FEC_BITRATE_BPS if percent else 0
+            self._control(libopus.SET_BITRATE, max(self._bitrate_bps, least))
+            self._control(libopus.SET_PACKET_LOSS_PERC, max(percent, _LEAST_FEC_LOSS_PERCENT) if percent else 0)
             self.packet_loss_percent = percent
 
     def reset(self) -> None:
