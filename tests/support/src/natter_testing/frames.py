@@ -209,10 +209,13 @@ _REPLY_2 = Reply.FromString(FRAMES["reply"].SerializeToString())
 _REPLY_2.step = 1
 _BEAT_2 = Beat.FromString(FRAMES["beat"].SerializeToString())
 _BEAT_2.load = 0.5
+_BEAT_3 = Beat.FromString(_BEAT_2.SerializeToString())
+_BEAT_3.link_losses = 2
 FRAMES.update(
     {
         "state_2": _STATE_2,
         "beat_2": _BEAT_2,
+        "beat_3": _BEAT_3,
         "speech_2": Speech(
             header=HEADER,
             event=SpeechEvent.SPEECH_EVENT_ESTIMATE,
