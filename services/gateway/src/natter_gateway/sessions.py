@@ -80,8 +80,11 @@ class Sessions:
         except (BadSnapshotError, BadFrameError) as error:
             self._log.error("snapshot or journal can't be read", session=session_id, reason=str(error))
             return None
-        if taken is None or session_id in self._open:
-            return self._open.get(session_id)
+        if session_id in self._open:
+            # Another offer of the same page was faster.
+            return await self.find(public_id)
+        if taken is None:
+            return None
         snapshot = taken.recovered.snapshot
         session = self._new(bot_of(snapshot.bot, snapshot.variables), session_id, snapshot.secret, taken)
         await self._open_session(session)

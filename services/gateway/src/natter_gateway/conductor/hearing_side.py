@@ -28,6 +28,9 @@ _SIGNS: Final = {
 _EARLY_WORD_SAMPLES: Final = 300 * 16
 """A word may begin so long before detection is sure of a sound."""
 
+_CATCHES_UP_MS: Final = 700.0
+"""A vendor is connected to, and hears the turn so far faster than it was said."""
+
 _SURE: Final = 0.5
 """Confidence of a word that is one. The built-in recognizer tells none: 0."""
 
@@ -126,10 +129,13 @@ class HearingSide:
         """Ask recognition for what was said before a pause, and see to it that it answers."""
         self._audio.asked_final = (finalize_id, through_sample)
         self.asked_at_ms = now_ms
-        self.ask_final_again(lease, now_ms)
+        self._ask(lease, now_ms)
 
-    def ask_final_again(self, lease: HeldLease | None, now_ms: float) -> None:
-        """Ask a recognizer for what its predecessor owed."""
+    def ask_final_again(self, lease: HeldLease, now_ms: float) -> None:
+        """Ask a recognizer for what its predecessor owed, once it has connected and caught up."""
+        self._ask(lease, now_ms + _CATCHES_UP_MS)
+
+    def _ask(self, lease: HeldLease | None, now_ms: float) -> None:
         self._frames.finalize(*self._audio.asked_final)
         self._final_waits_for_quiet = lease is not None and lease.decides_turns
         if lease is not None and lease.final_within_ms:
