@@ -370,3 +370,22 @@ def test_an_interim_is_shown_once(call: Any) -> None:
     call.interim("hello")
     call.interim("hello", 40)
     assert len(call.of(act.ShowUserText)) == 1
+
+
+def test_a_detector_that_takes_over_tells_again_what_is_known(call: Any) -> None:
+    call.onset()
+    call.confirm()
+    call.dip()
+    began, end = call.began, call.end
+    call.wait(20)
+    call.at(0, ev.Onset(began + 512, began + 1_536))
+    call.at(5, ev.Dipped(began + 2_000, began + 2_512))
+    call.at(5, ev.WentOn(began + 3_000))
+    call.at(5, ev.SpeechConfirmed(began + 512, began + 5_000))
+    call.at(5, ev.Dipped(end, end + 512))
+    call.at(5, ev.Paused(end, call.sample, 0.9))
+    (asked,) = call.of(act.AskFinal)
+    call.at(10, ev.Recognised("hello there", True, asked.finalize_id, through_sample=call.sample))
+    call.wait(300)
+    assert [commit.text for commit in call.of(act.CommitUser)] == ["hello there"]
+    assert len(call.of(act.UserStarted)) == 1

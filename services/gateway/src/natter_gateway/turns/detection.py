@@ -27,7 +27,7 @@ class Detection:
             case ev.Dipped():
                 self._on_dipped(event, now_ms)
             case ev.WentOn():
-                self._on_went_on(now_ms)
+                self._on_went_on(event, now_ms)
             case ev.Paused():
                 self._on_paused(event, now_ms)
             case ev.OnsetFaded():
@@ -42,6 +42,8 @@ class Detection:
 
     def _on_onset(self, event: ev.Onset, now_ms: float) -> None:
         floor = self._floor
+        if self._is_known(event.sample):
+            return
         since_ms = now_ms - _span_ms(event.sample, event.through_sample)
         match floor.caller:
             case Quiet() if floor.living is not None:
@@ -56,8 +58,18 @@ class Detection:
             case _:
                 pass
 
+    def _is_known(self, sample: int) -> bool:
+        """Whether a sound lies before the quiet that goes on: another detector finds it a second time."""
+        match self._floor.caller:
+            case Pausing(sample=quiet_from) | Weighing(end_sample=quiet_from):
+                return sample < quiet_from
+            case _:
+                return False
+
     def _on_speech(self, event: ev.SpeechConfirmed, now_ms: float) -> None:
         floor = self._floor
+        if self._is_known(event.sample):
+            return
         if isinstance(floor.caller, Weighing) or (isinstance(floor.caller, Quiet) and floor.living is not None):
             self._on_onset(ev.Onset(event.sample, event.through_sample), now_ms)
         match floor.caller:
@@ -98,8 +110,10 @@ class Detection:
         if isinstance(floor.caller, Talking):
             floor.caller = floor.pausing(floor.caller, dip.sample, dip.since_ms, None)
 
-    def _on_went_on(self, now_ms: float) -> None:
+    def _on_went_on(self, event: ev.WentOn, now_ms: float) -> None:
         floor = self._floor
+        if self._is_known(event.sample):
+            return
         match floor.caller:
             case Pausing(firm_at_ms=None) as dip:
                 floor.caller = Talking(dip.speech_sample, dip.speech_since_ms)
