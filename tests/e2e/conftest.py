@@ -52,6 +52,8 @@ def natter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNatter]:
         "NATTER_WEB_DIR": str(_WEB / "dist"),
         "NATTER_SERVICES_FILE": str(services),
         "NATTER_DRAIN_S": "0",
+        # Browsers that are closed say no goodbye, and their calls would fill all lines.
+        "NATTER_RECONNECT_GRACE_S": "15",
     }
     log = folder / "natter.log"
     with log.open("wb") as output:
