@@ -35,7 +35,8 @@ def test_a_model_without_its_first_word_is_stuck_later_than_one_that_stops() -> 
     assert progress.overdue(11_998.0) is None
     assert progress.due_ms == 11_999.0
     assert progress.overdue(11_999.0) is LLM
-    assert progress.overdue(20_000.0) is None, "said once"
+    assert progress.overdue(16_998.0) is None
+    assert progress.overdue(16_999.0) is LLM, "nothing came of it"
 
 
 def test_asking_again_gives_no_more_time_and_what_is_done_is_not_waited_for() -> None:
@@ -46,3 +47,19 @@ def test_asking_again_gives_no_more_time_and_what_is_done_is_not_waited_for() ->
     progress.done(TTS)
     assert progress.due_ms is None
     assert progress.overdue(10_000.0) is None
+
+
+def test_who_is_suspected_has_little_time_until_a_frame_comes() -> None:
+    progress = ReplyProgress()
+    progress.asked(LLM, 0.0)
+    progress.suspect(LLM, 100.0)
+    assert progress.due_ms == 500.0
+    progress.moved(LLM, 400.0)
+    assert progress.due_ms == 5_400.0
+    progress.suspect(TTS, 400.0)
+    assert progress.due_ms == 5_400.0, "nothing is due of it"
+    progress.asked(TTS, 1_000.0)
+    assert progress.due_ms == 1_400.0
+    progress.replaced(TTS)
+    progress.asked(TTS, 2_000.0)
+    assert progress.due_ms == 5_400.0

@@ -23,7 +23,7 @@ class Workers:
     """Stands for broker and keeper: who has room, and what was given back."""
 
     free: list[str] = field(default_factory=lambda: ["w1"])
-    judges: bool = True
+    connected: bool = True
     taken: list[tuple[str, Lease, str]] = field(default_factory=list[tuple[str, Lease, str]])
     given_back: list[HeldLease] = field(default_factory=list[HeldLease])
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,6 +67,9 @@ class User:
 
     def works(self, _stage: Stage) -> bool:
         return self.busy
+
+    def frames_suspected(self, stage: Stage) -> None:
+        self.told.append(("suspected", stage))
 
     def frames_lost(self, stage: Stage) -> None:
         self.told.append(("frames lost", stage))
@@ -141,16 +144,32 @@ async def test_a_lost_worker_is_replaced_from_where_it_was_heard_last(setting: S
     assert setting.workers.taken[-1][1].from_sample == 7
 
 
-async def test_frames_of_a_stage_at_work_that_are_lost_cost_it_its_lease(setting: Setting) -> None:
+async def test_a_detector_whose_frames_may_be_missing_is_replaced(setting: Setting) -> None:
+    first = setting.user.leases[Stage.STAGE_VAD]
+    setting.leases.on_frames_lost(first, 3.0)
+    assert Stage.STAGE_VAD not in setting.user.leases
+    await setting.another()
+    assert setting.since_s == [3.0]
+    assert first in setting.workers.given_back
+
+
+async def test_others_are_suspected_until_it_shows(setting: Setting) -> None:
     first = setting.llm
     setting.leases.on_frames_lost(first, 3.0)
+    assert setting.llm is first
+    assert setting.user.told == [("suspected", LLM)]
+
+
+async def test_a_stage_at_work_whose_frames_are_missing_is_replaced(setting: Setting) -> None:
+    first = setting.llm
+    setting.leases.on_missing(LLM)
     assert (await setting.another()).epoch == 2
     assert first in setting.workers.given_back
 
 
-async def test_text_that_is_lost_here_may_be_spoken_there(setting: Setting) -> None:
+async def test_text_that_is_missing_here_may_be_spoken_there(setting: Setting) -> None:
     voice = setting.user.leases[Stage.STAGE_TTS]
-    setting.leases.on_frames_lost(setting.llm, 3.0)
+    setting.leases.on_missing(LLM)
     assert Stage.STAGE_TTS not in setting.user.leases
     await setting.another()
     assert voice in setting.workers.given_back
@@ -158,7 +177,7 @@ async def test_text_that_is_lost_here_may_be_spoken_there(setting: Setting) -> N
 
 async def test_a_stage_that_has_nothing_to_do_keeps_its_worker(setting: Setting) -> None:
     setting.user.busy = False
-    setting.leases.on_frames_lost(setting.llm, 3.0)
+    setting.leases.on_missing(LLM)
     assert setting.llm.epoch == 1
     assert setting.user.told == [("frames lost", LLM)]
 
@@ -170,7 +189,7 @@ async def test_a_stuck_worker_is_asked_behind_all_others(setting: Setting) -> No
 
 
 async def test_nobody_is_stuck_for_who_is_cut_off(setting: Setting) -> None:
-    setting.workers.judges = False
+    setting.workers.connected = False
     setting.leases.on_stuck(LLM)
     assert setting.llm.epoch == 1
 

@@ -282,6 +282,12 @@ class Conductor:
         self.leases.pop(stage, None)
         self._reply.stage_lost(stage)
 
+    def frames_suspected(self, stage: Stage) -> None:
+        """Frames to or from a stage may be missing: it is told anew what is current, and has little time to go on."""
+        self._reply.suspect(stage)
+        self.publish_state()
+        self._arm()
+
     def frames_lost(self, stage: Stage) -> None:
         """Frames of a stage that has nothing to do now may be missing: only what was prepared is given up."""
         self._reply.stage_idled(stage)

@@ -320,9 +320,13 @@ class ReplySide:
         if stage == Stage.STAGE_LLM:
             self.tools.executor_lost()
         if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
-            self._progress.done(stage)
+            self._progress.replaced(stage)
             self.voice.stage_lost()
             self._give_up_guess()
+
+    def suspect(self, stage: Stage) -> None:
+        """Frames to or from a worker may be missing."""
+        self._progress.suspect(stage, self._now_ms())
 
     def stage_idled(self, stage: Stage) -> None:
         """What a worker was preparing may be lacking."""

@@ -62,9 +62,9 @@ class LeaseBroker:
         self._problems: dict[tuple[Stage, str], str] = {}
 
     @property
-    def judges(self) -> bool:
-        """Whether others' silence means something: not while the own link is away or just back."""
-        return self._link.settled
+    def connected(self) -> bool:
+        """Whether anybody could be asked now."""
+        return self._link.up
 
     def problem(self, stage: Stage, providers: Sequence[str]) -> str | None:
         """Why none of `providers` can be had, as the workers said last; None when they said nothing."""

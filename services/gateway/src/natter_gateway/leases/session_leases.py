@@ -41,6 +41,7 @@ class StageUser(Protocol):
     @property
     def idle(self) -> bool: ...
     def works(self, stage: Stage) -> bool: ...
+    def frames_suspected(self, stage: Stage) -> None: ...
     def frames_lost(self, stage: Stage) -> None: ...
     def stage_lost(self, stage: Stage) -> None: ...
     def stage_leased(self, lease: HeldLease) -> None: ...
@@ -121,35 +122,45 @@ class SessionLeases:
         self._replace(lost.stage, since_s)
 
     def on_frames_lost(self, lease: HeldLease, since_s: float) -> None:
-        """Frames to or from a worker may be missing since then: whoever works now begins anew where it was."""
+        """Frames to or from a worker may be missing since then.
+
+        Of most stages it shows whether they are: by the number of the next frame, or as none comes. Detection says
+        nothing for as long as nothing changes: another hears again what it may have told of.
+        """
         if not self._serves(lease):
             return
-        if self._user.works(lease.stage):
-            voice = self._user.leases.get(Stage.STAGE_TTS)
-            self.on_lost(lease, since_s)
-            self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(lease.stage)}-{self._session}")
-            if lease.stage == Stage.STAGE_LLM and voice is not None:
-                # It may be saying text that did not come here, and that another model writes otherwise.
-                self.on_frames_lost(voice, since_s)
+        if lease.stage == Stage.STAGE_VAD:
+            self._renew(lease, since_s)
         else:
-            self._user.frames_lost(lease.stage)
+            self._user.frames_suspected(lease.stage)
 
     def on_missing(self, stage: Stage) -> None:
-        """Frames of a stage did not come, though its worker sent them."""
-        if (lease := self._user.leases.get(stage)) is not None:
-            self._log.warning("frames are missing", stage=stage_name(stage), worker=lease.worker)
-            self.on_frames_lost(lease, asyncio.get_running_loop().time())
+        """Frames of a stage did not come, though its worker sent them: whoever works now begins anew where it was."""
+        lease, now_s = self._user.leases.get(stage), asyncio.get_running_loop().time()
+        if lease is None or not self._serves(lease):
+            return
+        self._log.warning("frames are missing", stage=stage_name(stage), worker=lease.worker)
+        if not self._user.works(stage):
+            self._user.frames_lost(stage)
+            return
+        voice = self._user.leases.get(Stage.STAGE_TTS)
+        self._renew(lease, now_s)
+        if stage == Stage.STAGE_LLM and voice is not None and self._user.works(Stage.STAGE_TTS):
+            # It may be saying text that did not come here, and that another model writes otherwise.
+            self._renew(voice, now_s)
+
+    def _renew(self, lease: HeldLease, since_s: float) -> None:
+        self.on_lost(lease, since_s)
+        self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(lease.stage)}-{self._session}")
 
     def on_stuck(self, stage: Stage) -> None:
         """A worker does not go on with what is due; its beats say that it lives."""
         lease = self._user.leases.get(stage)
-        # Whoever is cut off judges nobody.
-        if lease is None or not self._broker.judges or not self._serves(lease):
+        if lease is None or not self._broker.connected or not self._serves(lease):
             return
         self._log.warning("worker is stuck", stage=stage_name(stage), worker=lease.worker)
         self._avoided[stage] = lease.worker
-        self.on_lost(lease, asyncio.get_running_loop().time())
-        self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(stage)}-{self._session}")
+        self._renew(lease, asyncio.get_running_loop().time())
 
     def on_worker_leaves(self, lease: HeldLease) -> None:
         """A worker drains: another takes over as soon as nobody speaks, or when it can't be waited for any more."""
