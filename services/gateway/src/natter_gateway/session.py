@@ -36,11 +36,10 @@ from natter_gateway.media.receive import MicFrame, MicReceiver
 from natter_gateway.media.sdp import OfferError
 from natter_gateway.microphone import MicSender
 from natter_gateway.outbox import Outbox
+from natter_gateway.page_desk import PageDesk
 from natter_gateway.peer import Peer
-from natter_gateway.rtvi import incoming, outgoing
-from natter_gateway.rtvi.limit import RateLimit
+from natter_gateway.rtvi import outgoing
 from natter_gateway.settings import GatewaySettings
-from natter_gateway.turns.events import Modality
 from natter_proto import (
     MAX_REPLAY_BYTES,
     MIC_RATE_HZ,
@@ -126,14 +125,11 @@ class Session:
         self._line = Line(self._new_peer, on_changed=self._line_changed, spawn=parts.spawn, log=self._log)
         self._receiver = MicReceiver(first_sample)
         self._mic = MicSender(session_id, term, parts.gateway, self._receiver.next_sample)
-        self._muted = False
-        self._ready = taken is not None
         self._recovered = None if taken is None else taken.recovered
         self._superseded = False
         self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self._limit = RateLimit()
         self._page = Page(self._line.tell)
         frames = FrameWriter(session_id, term, self._subjects, parts.outbox, parts.gateway, trace)
         self.conductor: Final = Conductor(bot, frames, self._page, self._mic.clock, parts.metrics, self._log, before)
@@ -152,6 +148,17 @@ class Session:
         )
         worker = LlmOrders(session_id, term, self.conductor, parts.broker, parts.spawn, self._log)
         self._attendant = Attendant(bot, say=self.conductor.say, close=self._close_by_itself)
+        self._desk = PageDesk(
+            self.conductor,
+            self._attendant,
+            self._line,
+            parts.version,
+            parts.metrics,
+            self._log,
+            greeted=taken is not None,
+            next_sample=lambda: self._mic.next_sample,
+            over=self._page_ends,
+        )
         self.conductor.on_settled = self._on_settled
         self.conductor.on_caller_active = self._attendant.caller_active
         self.conductor.on_trouble = self.leases.on_trouble
@@ -189,6 +196,9 @@ class Session:
     def _close_by_itself(self, close: Close) -> None:
         self._log.info("the bot ends the call", why=close.reason.value)
         self._page.error(close.words, fatal=True)
+        self.over()
+
+    def _page_ends(self) -> None:
         self.over()
 
     def _on_settled(self, idle: bool) -> None:
@@ -380,9 +390,9 @@ class Session:
         self._line.send(outgoing.renegotiate())
 
     def _on_mic_frame(self, frame: MicFrame) -> None:
-        payload = self._mic.payload(frame, muted=self._muted)
+        payload = self._mic.payload(frame, muted=self._desk.muted)
         self._parts.outbox.put_audio(self._subjects.mic, payload)
-        if not self._muted and self.conductor.hears_echo(frame.arrival_ms):
+        if not self._desk.muted and self.conductor.hears_echo(frame.arrival_ms):
             self.conductor.on_mic(frame.pcm, self._mic.next_sample, frame.arrival_ms)
 
     def _on_voice_frame(self, frame: PoppedFrame, at_s: float) -> None:
@@ -395,68 +405,4 @@ class Session:
             self.over()
 
     def _on_message(self, text: str | bytes) -> None:
-        if not self._limit.admit(asyncio.get_running_loop().time()):
-            self._parts.metrics.drop("rtvi", "rate")
-            return
-        try:
-            message = incoming.parse(text)
-        except incoming.BadMessageError as error:
-            self._parts.metrics.drop("rtvi", "bad_message")
-            self._log.warning("bad message from the page", reason=str(error))
-            self._line.send(
-                outgoing.error(str(error), fatal=False)
-                if error.request_id is None
-                else outgoing.error_response(error.request_id, str(error))
-            )
-            return
-        match message:
-            case incoming.ClientRequest():
-                self._on_request(message.request_id, message.request)
-            case incoming.TrackStatus():
-                self._on_track_status(message)
-            case incoming.Ping() | incoming.Ignored():
-                pass
-        if (round_trip_ms := self._line.round_trip_ms) is not None:
-            self.conductor.set_round_trip(round_trip_ms)
-
-    def _on_track_status(self, status: incoming.TrackStatus) -> None:
-        if status.receiver_index != 0 or self._muted == (not status.enabled):
-            return
-        self._muted = not status.enabled
-        if self._muted:
-            self.conductor.muted(self._mic.next_sample)
-        else:
-            self._attendant.caller_active()
-
-    def _on_request(self, request_id: str, request: incoming.Request) -> None:
-        match request:
-            case incoming.ClientReady():
-                problem = request.version_problem()
-                if problem is not None:
-                    self._line.send(outgoing.error_response(request_id, problem))
-                self._line.send(
-                    outgoing.bot_ready(request_id, self._parts.version, self.conductor.retelling.first_turn)
-                )
-                self._line.ready()
-                self._attendant.begin()
-                if self._ready:
-                    self.conductor.retelling.tell()
-                else:
-                    self._ready = True
-                    self.conductor.greet()
-            case incoming.SendText():
-                modality = Modality.VOICE if request.options.audio_response else Modality.TEXT
-                self.conductor.typed(request.content, modality, run_immediately=request.options.run_immediately)
-            case incoming.AppendToContext():
-                if request.role == "assistant":
-                    self.conductor.add_to_context(request.content)
-                else:
-                    self.conductor.typed(request.content, Modality.VOICE, run_immediately=request.run_immediately)
-            case incoming.FunctionCallResult():
-                self.conductor.on_page_tool(request.tool_call_id, request.function_name, request.result)
-            case incoming.ClientMessage(t=incoming.PING):
-                self._line.send(outgoing.server_response(request_id, incoming.PING, None))
-            case incoming.ClientMessage():
-                self._line.send(outgoing.error_response(request_id, f"this bot has no answer to {request.t!r}"))
-            case incoming.DisconnectBot():
-                self.over()
+        self._desk.on_message(text, asyncio.get_running_loop().time())
