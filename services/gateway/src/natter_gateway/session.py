@@ -138,7 +138,7 @@ class Session:
             term,
             parts.subjects.realm,
             bot,
-            self.conductor,
+            self.conductor.stages,
             parts.broker,
             parts.keeper,
             self._log,
@@ -161,9 +161,9 @@ class Session:
         )
         self.conductor.on_settled = self._on_settled
         self.conductor.on_caller_active = self._attendant.caller_active
-        self.conductor.on_trouble = self.leases.on_trouble
-        self.conductor.on_stuck = self.leases.on_stuck
-        self.conductor.on_missing = self.leases.on_missing
+        self.conductor.stages.on_trouble = self.leases.on_trouble
+        self.conductor.stages.on_stuck = self.leases.on_stuck
+        self.conductor.stages.on_missing = self.leases.on_missing
         self.conductor.on_idle = self._on_idle
         self.conductor.tools.orders = worker
         self._worker = worker
@@ -284,13 +284,13 @@ class Session:
 
     def on_progress(self, lease: HeldLease, held: Held) -> None:
         """How far a worker is."""
-        self.conductor.on_progress(lease, held, self._mic.next_sample)
+        self.conductor.stages.on_progress(lease, held, self._mic.next_sample)
 
     def _replay_from(self, since_s: float) -> int:
         """Where a new worker begins to read: the caller's turn, if one is open, as far as it may be asked for."""
         next_sample = self._mic.next_sample
         unheard_s = asyncio.get_running_loop().time() - since_s + _UNDER_WAY_S
-        replay_from = self.conductor.replay_from_sample(next_sample - int(unheard_s * MIC_RATE_HZ))
+        replay_from = self.conductor.stages.replay_from_sample(next_sample - int(unheard_s * MIC_RATE_HZ))
         return max(replay_from, next_sample - _REPLAY_LIMIT_SAMPLES, 0)
 
     def _stage_gone(self, words: str) -> None:

@@ -82,7 +82,7 @@ class Stages:
             self.conductor.leases[stage] = HeldLease("abc", stage, 1, 1, "w", "local", "x")
         self.troubles: list[StageTrouble] = []
         self.orders = Orders()
-        self.conductor.on_trouble = self.troubles.append
+        self.conductor.stages.on_trouble = self.troubles.append
         self.conductor.tools.orders = self.orders
         self.played_s = asyncio.get_running_loop().time()
 

@@ -26,7 +26,7 @@ def listening(new_stages: Any) -> Any:
     """The caller has said something and pauses."""
     stages = new_stages()
     lease = HeldLease("abc", Stage.STAGE_STT, 1, 1, "w", "deepgram-flux", "x", decides_turns=True, final_within_ms=800)
-    stages.conductor.stage_leased(lease)
+    stages.conductor.stages.stage_leased(lease)
     for event in (SpeechEvent.SPEECH_EVENT_ONSET, SpeechEvent.SPEECH_EVENT_SPEECH, SpeechEvent.SPEECH_EVENT_PAUSE):
         stages.conductor.on_speech(Speech(header=BASE, event=event, sample=16_000, through_sample=20_000))
     return stages
@@ -82,8 +82,8 @@ async def test_what_was_prepared_in_vain_leaves_no_trace_but_a_count(new_stages:
 async def test_a_guess_whose_worker_is_lost_is_made_anew(new_stages: Any) -> None:
     stages = listening(new_stages)
     says(stages, "hello there", TurnSign.TURN_SIGN_EAGER_END)
-    stages.conductor.stage_lost(Stage.STAGE_LLM)
-    stages.conductor.stage_leased(HeldLease("abc", Stage.STAGE_LLM, 1, 2, "w2", "local", "x"))
+    stages.conductor.stages.stage_lost(Stage.STAGE_LLM)
+    stages.conductor.stages.stage_leased(HeldLease("abc", Stage.STAGE_LLM, 1, 2, "w2", "local", "x"))
     says(stages, "hello there", TurnSign.TURN_SIGN_END, final=True)
     assert [turn.header.attempt for turn in stages.of(Turn)] == [1, 2]
 
@@ -91,10 +91,10 @@ async def test_a_guess_whose_worker_is_lost_is_made_anew(new_stages: Any) -> Non
 async def test_what_is_prepared_while_nobody_serves_the_model_is_asked_of_the_next_one(new_stages: Any) -> None:
     stages = listening(new_stages)
     says(stages, "hello there", TurnSign.TURN_SIGN_EAGER_END)
-    stages.conductor.stage_lost(Stage.STAGE_LLM)
+    stages.conductor.stages.stage_lost(Stage.STAGE_LLM)
     says(stages, "hello there", TurnSign.TURN_SIGN_EAGER_END)
     asked = len(stages.of(Turn))
-    stages.conductor.stage_leased(HeldLease("abc", Stage.STAGE_LLM, 1, 2, "w", "local", "x"))
+    stages.conductor.stages.stage_leased(HeldLease("abc", Stage.STAGE_LLM, 1, 2, "w", "local", "x"))
     says(stages, "hello there", TurnSign.TURN_SIGN_END, final=True)
     turns = stages.of(Turn)[asked:]
     assert [turn.text for turn in turns] == ["hello there"]

@@ -88,13 +88,13 @@ async def test_what_nobody_can_serve_is_told_at_once_and_at_every_turn(new_stage
     await stages.speak("hello")
     stages.conductor.on_fault(fault(stages, stage, retryable=False))
     assert stages.troubles[-1].lasting
-    stages.conductor.stage_lost(stage)
-    stages.conductor.stage_hopeless(stage, "Check the key.")
+    stages.conductor.stages.stage_lost(stage)
+    stages.conductor.stages.stage_hopeless(stage, "Check the key.")
     assert errors(stages) == ["Check the key."]
     assert stages.of(State)[-1].attempts == []
     await stages.speak("hello again")
     assert errors(stages) == ["Check the key."] * 2
-    stages.conductor.stage_leased(lease(stage, 1))
+    stages.conductor.stages.stage_leased(lease(stage, 1))
     await stages.speak("and now")
     assert stages.of(State)[-1].attempts != []
     assert errors(stages) == ["Check the key."] * 2
@@ -105,8 +105,8 @@ async def test_a_reply_is_taken_over_so_often_and_then_told(new_stages: Any) -> 
     await stages.speak("hello")
     for epoch in range(1, MOST_TAKEOVERS + 2):
         stages.conductor.on_fault(fault(stages, Stage.STAGE_LLM, header=stages.header(epoch=epoch)))
-        stages.conductor.stage_lost(Stage.STAGE_LLM)
-        stages.conductor.stage_leased(lease(Stage.STAGE_LLM, epoch + 1))
+        stages.conductor.stages.stage_lost(Stage.STAGE_LLM)
+        stages.conductor.stages.stage_leased(lease(Stage.STAGE_LLM, epoch + 1))
     assert errors(stages) == ["It is out of order."]
 
 
@@ -117,8 +117,8 @@ async def test_another_model_goes_on_behind_the_segments_that_are_there(new_stag
     stages.conductor.on_reply(delta)
     text_segment(stages, 1, "One two. ")
     stages.conductor.on_fault(fault(stages, Stage.STAGE_LLM))
-    stages.conductor.stage_lost(Stage.STAGE_LLM)
-    stages.conductor.stage_leased(lease(Stage.STAGE_LLM))
+    stages.conductor.stages.stage_lost(Stage.STAGE_LLM)
+    stages.conductor.stages.stage_leased(lease(Stage.STAGE_LLM))
     turn = stages.of(Turn)[-1]
     assert [(piece.segment, piece.text) for piece in turn.reply_so_far] == [(1, "One two. ")]
     assert (turn.header.turn, turn.header.attempt, turn.segments_kept) == (1, 1, 1)
@@ -140,9 +140,9 @@ async def test_another_voice_says_the_rest_and_no_word_twice(new_stages: Any) ->
     say_words(stages, 1, ["One", "two"])
     stages.play(100)
     stages.conductor.on_fault(fault(stages, Stage.STAGE_TTS))
-    stages.conductor.stage_lost(Stage.STAGE_TTS)
+    stages.conductor.stages.stage_lost(Stage.STAGE_TTS)
     before = len(stages.sink.frames)
-    stages.conductor.stage_leased(lease(Stage.STAGE_TTS))
+    stages.conductor.stages.stage_leased(lease(Stage.STAGE_TTS))
     sent = [frame for frame in stages.sink.frames[before:] if isinstance(frame, Reply)]
     assert [(frame.header.segment, frame.spoken) for frame in sent] == [(1, "three four."), (2, "Five."), (0, "")]
     assert stages.of(State)[-1].attempts[0].segments_voiced == 0
@@ -158,8 +158,8 @@ async def test_another_voice_says_the_rest_and_no_word_twice(new_stages: Any) ->
 async def test_a_text_reply_does_not_care_for_the_voice(new_stages: Any) -> None:
     stages = new_stages()
     stages.conductor.typed("hi", Modality.TEXT, run_immediately=True)
-    stages.conductor.stage_lost(Stage.STAGE_TTS)
-    stages.conductor.stage_hopeless(Stage.STAGE_TTS, "No voice.")
+    stages.conductor.stages.stage_lost(Stage.STAGE_TTS)
+    stages.conductor.stages.stage_hopeless(Stage.STAGE_TTS, "No voice.")
     text_segment(stages, 1, "Hello.")
     stages.end_reply(1)
     assert stages.conductor.context.utterances[-1].text == "Hello."
@@ -179,8 +179,8 @@ async def test_another_recognizer_hears_what_was_said_before_a_pause_too(new_sta
     # Nobody has answered when the caller goes on.
     detected(stages, SpeechEvent.SPEECH_EVENT_RESUME, 38_000)
     detected(stages, SpeechEvent.SPEECH_EVENT_SPEECH, 38_000)
-    stages.conductor.stage_lost(Stage.STAGE_STT)
-    stages.conductor.stage_leased(lease(Stage.STAGE_STT))
+    stages.conductor.stages.stage_lost(Stage.STAGE_STT)
+    stages.conductor.stages.stage_leased(lease(Stage.STAGE_STT))
     told = stages.of(State)[-1]
     assert (told.speaking, told.speech_from_sample) == (True, 16_000)
 
@@ -203,7 +203,7 @@ async def test_a_caller_who_waits_in_vain_gets_an_apology_and_the_call_goes_on(
 async def test_frames_that_are_missing_are_asked_for_again(new_stages: Any) -> None:
     stages = new_stages()
     missing: list[Stage] = []
-    stages.conductor.on_missing = missing.append
+    stages.conductor.stages.on_missing = missing.append
     await stages.speak("hello")
     for number in (1, 3):
         header = stages.header(number)

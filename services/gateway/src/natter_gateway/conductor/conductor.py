@@ -13,14 +13,13 @@ from natter_common.providers import Trouble
 from natter_gateway.bots.model import Bot
 from natter_gateway.conductor.alarm import Alarm
 from natter_gateway.conductor.caller_speech import CallerSpeechFilter
-from natter_gateway.conductor.fence import Fence
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
 from natter_gateway.conductor.incidents import Incidents
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
 from natter_gateway.conductor.retelling import Retelling
-from natter_gateway.conductor.stage_progress import HearingProgress
+from natter_gateway.conductor.stage_service import StageService
 from natter_gateway.conductor.tool_rounds import ToolRounds
 from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
@@ -36,8 +35,8 @@ from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import Modality
 from natter_gateway.turns.machine import TurnMachine
-from natter_gateway.turns.states import Pausing, Quiet, Silent
-from natter_proto import Fault, Held, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
+from natter_gateway.turns.states import Quiet, Silent
+from natter_proto import Fault, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
 
 _VOICE: Final = "voice"
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
@@ -59,12 +58,6 @@ class Conductor:
         before: Snapshot | None = None,
     ) -> None:
         """`before`: where another conductor of the session left it; None for a new session."""
-        self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
-        """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
-        self.on_stuck: Callable[[Stage], None] = lambda _stage: None
-        """Told of a stage whose worker does not go on."""
-        self.on_missing: Callable[[Stage], None] = lambda _stage: None
-        """Told of a stage of whose frames some did not come."""
         self.on_idle: Callable[[], None] = lambda: None
         """Told when a reply is over and nothing goes on."""
         self.on_settled: Callable[[bool], None] = lambda _idle: None
@@ -98,13 +91,23 @@ class Conductor:
             handle=self.handle,
             publish_state=self.publish_state,
             prompt=self._prompt,
-            stuck=self._on_stuck,
+            stuck=self._stuck,
             note=self._noted,
             before=before,
         )
-        self._fence = Fence(metrics, self._on_missing)
-        self._hearing_progress = HearingProgress()
         self.retelling: Final = Retelling(self._machine, self._reply, page)
+        self.stages: Final = StageService(
+            self._machine,
+            self._hearing,
+            self._reply,
+            page,
+            self._trouble,
+            metrics,
+            handle=self.handle,
+            publish_state=self.publish_state,
+            is_idle=lambda: self.idle,
+            now_ms=self._now_ms,
+        )
         self._speech = CallerSpeechFilter(bot, self._hearing, self._on_detected)
         self._incidents = Incidents(self._machine, page, metrics, log, self.handle)
         self._alarm = Alarm(self._loop, self._tick)
@@ -114,7 +117,7 @@ class Conductor:
     @property
     def leases(self) -> dict[Stage, HeldLease]:
         """The stages' current leases."""
-        return self._fence.leases
+        return self.stages.leases
 
     @property
     def turn(self) -> int:
@@ -143,21 +146,6 @@ class Conductor:
         machine = self._machine
         quiet = isinstance(machine.caller, Quiet) and isinstance(machine.bot, Silent)
         return quiet and machine.guess is None and not self.tools.busy
-
-    def replay_from_sample(self, unheard_from_sample: int) -> int:
-        """Where a new vad or stt worker has to begin to read, if the last one heard nothing from a sample on."""
-        begin = self._hearing.replay_from_sample
-        return max(self._hearing.settled_through_sample, unheard_from_sample) if begin is None else begin
-
-    def on_progress(self, lease: HeldLease, held: Held, mic_sample: int) -> None:
-        """How far a worker is, while the microphone is at a sample."""
-        current = self.leases.get(lease.stage) == lease
-        if current and self._hearing_progress.stalls(lease.stage, lease.epoch, held.sample, mic_sample):
-            self.on_stuck(lease.stage)
-
-    def works(self, stage: Stage) -> bool:
-        """Whether a stage has something to do now: what it was told or has told may be missing then."""
-        return stage in (Stage.STAGE_VAD, Stage.STAGE_STT) or self._reply.is_made_by(stage)
 
     # --- The caller and the page
 
@@ -200,7 +188,7 @@ class Conductor:
     # --- Frames of the stages
 
     def on_speech(self, frame: Speech) -> None:
-        if self._fence.admits(Stage.STAGE_VAD, frame.header, Report.SPEECH):
+        if self.stages.fence.admits(Stage.STAGE_VAD, frame.header, Report.SPEECH):
             self._speech.on_speech(frame, self._now_ms())
 
     def hears_echo(self, at_ms: float) -> bool:
@@ -222,28 +210,28 @@ class Conductor:
         self.handle(event)
 
     def on_transcript(self, frame: Transcript) -> None:
-        if not self._fence.admits(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT):
+        if not self.stages.fence.admits(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT):
             return
         own = self._speech.without_own_words(frame)
         self.handle(self._hearing.on_transcript(own, self._now_ms()))
 
     def on_reply(self, frame: Reply) -> None:
         own = frame.header.producer == self._frames.producer
-        if not own and self._fence.admits(Stage.STAGE_LLM, frame.header, Report.REPLY):
+        if not own and self.stages.fence.admits(Stage.STAGE_LLM, frame.header, Report.REPLY):
             self._reply.on_reply(frame)
 
     def on_voice(self, frame: Voice) -> None:
-        if self._fence.admits(Stage.STAGE_TTS, frame.header, _VOICE):
+        if self.stages.fence.admits(Stage.STAGE_TTS, frame.header, _VOICE):
             self._reply.on_voice(frame)
 
     def on_tool(self, frame: Tool) -> None:
         """What became of a tool that a worker ran."""
-        if self._fence.admits(Stage.STAGE_LLM, frame.header, Report.TOOL):
+        if self.stages.fence.admits(Stage.STAGE_LLM, frame.header, Report.TOOL):
             self.tools.on_result(frame.result)
             self._arm()
 
     def on_fault(self, frame: Fault) -> None:
-        if not self._fence.admits(frame.stage, frame.header, Report.FAULT):
+        if not self.stages.fence.admits(frame.stage, frame.header, Report.FAULT):
             return
         key = (frame.header.turn, frame.header.attempt)
         self._log.warning(
@@ -252,7 +240,7 @@ class Conductor:
         if key not in ((0, 0), self._machine.living, self._machine.guess):
             return
         words = frame.words or f"{stage_name(frame.stage)} failed ({frame.code})"
-        self._on_stage_trouble(StageTrouble(frame.stage, frame.provider, frame.code, words, not frame.retryable))
+        self.stages.fails(StageTrouble(frame.stage, frame.provider, frame.code, words, not frame.retryable))
 
     def on_frame(self, frame: PoppedFrame, at_s: float) -> None:
         """A frame of voice is handed to the network."""
@@ -260,71 +248,10 @@ class Conductor:
         if self._reply.voice.on_frame(frame, at_s):
             self._arm()
 
-    # --- Stages that fail, and who goes on
+    # --- The stages
 
-    def _on_stage_trouble(self, trouble: StageTrouble) -> None:
-        living = self._machine.living
-        if trouble.stage == Stage.STAGE_STT:
-            self._hearing.on_trouble(trouble.words)
-        if self._trouble.note(trouble, living) and living is not None and self._reply.needs(trouble.stage):
-            # Whoever tried failed: the caller is told, and the next turn finds another worker.
-            self.handle(ev.ReplyFailed(living, trouble.words))
-        self.on_trouble(trouble)
-
-    def _on_stuck(self, stage: Stage) -> None:
-        self.on_stuck(stage)
-
-    def _on_missing(self, stage: Stage) -> None:
-        self.on_missing(stage)
-
-    def stage_lost(self, stage: Stage) -> None:
-        """A stage has no worker (any more): another will go on where it was. What the old one still says is dropped."""
-        self.leases.pop(stage, None)
-        self._reply.stage_lost(stage)
-
-    def frames_suspected(self, stage: Stage) -> None:
-        """Frames to or from a stage may be missing: it is told anew what is current, and has little time to go on."""
-        self._reply.suspect(stage)
-        self.publish_state()
-        self._arm()
-
-    def frames_lost(self, stage: Stage) -> None:
-        """Frames of a stage that has nothing to do now may be missing: only what was prepared is given up."""
-        self._reply.stage_idled(stage)
-        self.publish_state()
-
-    def stage_hopeless(self, stage: Stage, words: str) -> None:
-        """Nobody can serve a stage until somebody does something about it: the caller is told, once."""
-        if self._trouble.words(stage) == words:
-            return
-        self._trouble.hopeless(stage, words)
-        living = self._machine.living
-        if living is not None and self._reply.needs(stage):
-            self.handle(ev.ReplyFailed(living, words))
-        else:
-            self._page.error(words)
-
-    def stage_leased(self, lease: HeldLease) -> None:
-        """A stage has a worker (again): tell all, and ask it for what its predecessor owed."""
-        self.leases[lease.stage] = lease
-        self._trouble.served(lease.stage)
-        asked = self._hearing.asked
-        if lease.stage == Stage.STAGE_STT:
-            self.handle(
-                ev.RecognizerChanged(
-                    lease.decides_turns, lease.final_grace_ms, lease.early_final, lease.stable_interims
-                )
-            )
-        if lease.stage == Stage.STAGE_TTS:
-            self._reply.go_on_speaking()
-            return
-        self.publish_state()
-        caller = self._machine.caller
-        owed = isinstance(caller, Pausing) and not caller.closed and self._hearing.asked == asked
-        if lease.stage == Stage.STAGE_STT and owed:
-            self._hearing.ask_final_again(lease, self._now_ms())
-        elif lease.stage == Stage.STAGE_LLM:
-            self._reply.go_on_generating()
+    def _stuck(self, stage: Stage) -> None:
+        self.stages.stuck(stage)
 
     def publish_state(self) -> None:
         """Say what is current: after each change of leases too."""
@@ -447,6 +374,6 @@ class Conductor:
         lease = self.leases.get(Stage.STAGE_STT)
         if self._hearing.overdue(self._now_ms()) and lease is not None:
             words = "Speech recognition does not answer."
-            self._on_stage_trouble(StageTrouble(Stage.STAGE_STT, lease.provider, Trouble.STALLED, words, lasting=False))
+            self.stages.fails(StageTrouble(Stage.STAGE_STT, lease.provider, Trouble.STALLED, words, lasting=False))
         self._incidents.tick(self._now_ms())
         self.handle(ev.Tick())

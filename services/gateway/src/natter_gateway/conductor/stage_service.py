@@ -1,0 +1,146 @@
+"""Who serves a session's stages, and what follows when one fails, is suspected, is replaced or is not to be had."""
+
+from collections.abc import Callable
+
+from natter_common.metrics import Metrics
+from natter_gateway.conductor.fence import Fence
+from natter_gateway.conductor.hearing_side import HearingSide
+from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.reply_side import ReplySide
+from natter_gateway.conductor.stage_progress import HearingProgress
+from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
+from natter_gateway.leases.board import HeldLease
+from natter_gateway.turns import events as ev
+from natter_gateway.turns.machine import TurnMachine
+from natter_gateway.turns.states import Pausing
+from natter_proto import Held, Stage
+
+
+class StageService:
+    """Of one session: between whoever keeps the leases and the two sides of the conversation."""
+
+    def __init__(
+        self,
+        machine: TurnMachine,
+        hearing: HearingSide,
+        reply: ReplySide,
+        page: Page,
+        trouble: TroubleBook,
+        metrics: Metrics,
+        *,
+        handle: Callable[[ev.Event], None],
+        publish_state: Callable[[], None],
+        is_idle: Callable[[], bool],
+        now_ms: Callable[[], float],
+    ) -> None:
+        """`handle` takes an event for the machine."""
+        self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
+        """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
+        self.on_stuck: Callable[[Stage], None] = lambda _stage: None
+        """Told of a stage whose worker does not go on."""
+        self.on_missing: Callable[[Stage], None] = lambda _stage: None
+        """Told of a stage of whose frames some did not come."""
+        self.fence = Fence(metrics, self._missing)
+        self._machine = machine
+        self._hearing = hearing
+        self._reply = reply
+        self._page = page
+        self._trouble = trouble
+        self._handle = handle
+        self._publish_state = publish_state
+        self._is_idle = is_idle
+        self._now_ms = now_ms
+        self._hearing_progress = HearingProgress()
+
+    @property
+    def leases(self) -> dict[Stage, HeldLease]:
+        """The stages' current leases."""
+        return self.fence.leases
+
+    @property
+    def idle(self) -> bool:
+        """Nothing goes on."""
+        return self._is_idle()
+
+    def works(self, stage: Stage) -> bool:
+        """Whether a stage has something to do now: what it was told or has told may be missing then."""
+        return stage in (Stage.STAGE_VAD, Stage.STAGE_STT) or self._reply.is_made_by(stage)
+
+    def replay_from_sample(self, unheard_from_sample: int) -> int:
+        """Where a new vad or stt worker has to begin to read, if the last one heard nothing from a sample on."""
+        begin = self._hearing.replay_from_sample
+        return max(self._hearing.settled_through_sample, unheard_from_sample) if begin is None else begin
+
+    def on_progress(self, lease: HeldLease, held: Held, mic_sample: int) -> None:
+        """How far a worker is, while the microphone is at a sample."""
+        current = self.leases.get(lease.stage) == lease
+        if current and self._hearing_progress.stalls(lease.stage, lease.epoch, held.sample, mic_sample):
+            self.on_stuck(lease.stage)
+
+    def fails(self, trouble: StageTrouble) -> None:
+        """A stage can't go on with its provider."""
+        living = self._machine.living
+        if trouble.stage == Stage.STAGE_STT:
+            self._hearing.on_trouble(trouble.words)
+        if self._trouble.note(trouble, living) and living is not None and self._reply.needs(trouble.stage):
+            # Whoever tried failed: the caller is told, and the next turn finds another worker.
+            self._handle(ev.ReplyFailed(living, trouble.words))
+        self.on_trouble(trouble)
+
+    def stuck(self, stage: Stage) -> None:
+        """A worker does not go on with what is due."""
+        self.on_stuck(stage)
+
+    def _missing(self, stage: Stage) -> None:
+        self.on_missing(stage)
+
+    # --- What becomes of leases
+
+    def stage_lost(self, stage: Stage) -> None:
+        """A stage has no worker (any more): another will go on where it was. What the old one still says is dropped."""
+        self.leases.pop(stage, None)
+        self._reply.stage_lost(stage)
+
+    def frames_suspected(self, stage: Stage) -> None:
+        """Frames to or from a stage may be missing: it is told anew what is current, and has little time to go on."""
+        self._reply.suspect(stage)
+        self._publish_state()
+        self._handle(ev.Tick())
+
+    def frames_lost(self, stage: Stage) -> None:
+        """Frames of a stage that has nothing to do now are missing: only what was prepared is given up."""
+        self._reply.stage_idled(stage)
+        self._publish_state()
+
+    def stage_hopeless(self, stage: Stage, words: str) -> None:
+        """Nobody can serve a stage until somebody does something about it: the caller is told, once."""
+        if self._trouble.words(stage) == words:
+            return
+        self._trouble.hopeless(stage, words)
+        living = self._machine.living
+        if living is not None and self._reply.needs(stage):
+            self._handle(ev.ReplyFailed(living, words))
+        else:
+            self._page.error(words)
+
+    def stage_leased(self, lease: HeldLease) -> None:
+        """A stage has a worker (again): tell all, and ask it for what its predecessor owed."""
+        self.leases[lease.stage] = lease
+        self._trouble.served(lease.stage)
+        asked = self._hearing.asked
+        if lease.stage == Stage.STAGE_STT:
+            self._handle(
+                ev.RecognizerChanged(
+                    lease.decides_turns, lease.final_grace_ms, lease.early_final, lease.stable_interims
+                )
+            )
+        if lease.stage == Stage.STAGE_TTS:
+            self._reply.go_on_speaking()
+            return
+        self._publish_state()
+        caller = self._machine.caller
+        owed = isinstance(caller, Pausing) and not caller.closed and self._hearing.asked == asked
+        if lease.stage == Stage.STAGE_STT and owed:
+            self._hearing.ask_final_again(lease, self._now_ms())
+        elif lease.stage == Stage.STAGE_LLM:
+            self._reply.go_on_generating()
