@@ -32,8 +32,8 @@ _SUMMARY_S: Final = 30.0
 class OrderingConductor(Protocol):
     """What is used of the conductor."""
 
-    leases: dict[Stage, HeldLease]
-
+    @property
+    def leases(self) -> dict[Stage, HeldLease]: ...
     @property
     def tools(self) -> ToolRounds: ...
     def to_sum_up(self) -> tuple[int, str, list[Entry], int] | None: ...

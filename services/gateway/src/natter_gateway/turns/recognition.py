@@ -39,7 +39,7 @@ class Recognition:
             self._floor.interrupt(sound, closed=answered)
             if event.sign is Sign.END:
                 self._floor.end_caller_turn(now_ms)
-        elif answered and self._floor.words.meaning is Meaning.DOUBTFUL:
+        elif answered and isinstance(sound, Weighing) and self._floor.words.meaning is Meaning.DOUBTFUL:
             # More may follow, and then both were meant.
             self._floor.caller = replace(sound, due_ms=interjections.doubted_until_ms(sound))
         elif answered:
