@@ -40,6 +40,7 @@ class Sessions:
         self._open: dict[str, Session] = {}
         self._reserved: dict[str, tuple[Session, float]] = {}
         self._opening: dict[str, asyncio.Event] = {}
+        self._resuming: set[str] = set()
         self._started_at: dict[str, datetime] = {}
         self._emptied = asyncio.Event()
         self.draining = False
@@ -68,9 +69,22 @@ class Sessions:
         `bot_of` gives a bot by its id and variables. Raises what `open_new` does: who asked may ask again then.
         """
         session_id = _session_id(public_id)
-        if session_id is None or session_id in self._opening:
-            return None if session_id is None else await self.find(public_id)
+        if session_id is None:
+            return None
         self._check_serving()
+        if session_id in self._resuming:
+            # To take it twice would take it away from oneself.
+            raise NotServingError("the conversation is being taken over")
+        self._resuming.add(session_id)
+        try:
+            return await self._resume(session_id, public_id, bot_of)
+        finally:
+            self._resuming.discard(session_id)
+
+    async def _resume(self, session_id: str, public_id: str, bot_of: BotOf) -> Session | None:
+        if session_id in self._open:
+            # Another offer of the same page was faster.
+            return await self.find(public_id)
         try:
             taken = await take_over(
                 self._parts.stores, session_id, lambda found: _same(f"{session_id}.{found.secret}", public_id)
@@ -80,9 +94,6 @@ class Sessions:
         except (BadSnapshotError, BadFrameError) as error:
             self._log.error("snapshot or journal can't be read", session=session_id, reason=str(error))
             return None
-        if session_id in self._open:
-            # Another offer of the same page was faster.
-            return await self.find(public_id)
         if taken is None:
             return None
         snapshot = taken.recovered.snapshot

@@ -4,6 +4,7 @@ Any gateway takes any of it. Where the owner of a session is gone, the one that 
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import orjson
@@ -63,9 +64,12 @@ class Candidates(BaseModel):
     candidates: Annotated[list[Candidate], Field(max_length=MAX_CANDIDATES)]
 
 
-_OFFER: Final = "offer"
-_CANDIDATES: Final = "candidates"
-_TRANSCRIPT: Final = "transcript"
+class Asked(StrEnum):
+    """What one gateway asks another: `AskSignal.method`."""
+
+    OFFER = "offer"
+    CANDIDATES = "candidates"
+    TRANSCRIPT = "transcript"
 
 
 class Signalling:
@@ -89,7 +93,7 @@ class Signalling:
                     continue
                 if (session := await self._sessions.find(public_id)) is not None:
                     return await _connect(session, request)
-                if (answer := await self._ask(public_id, _OFFER, request)) is not None:
+                if (answer := await self._ask(public_id, Asked.OFFER, request)) is not None:
                     return answer
                 if (session := await self._sessions.resume(public_id, self._bot_again)) is not None:
                     return await _connect(session, request)
@@ -105,7 +109,7 @@ class Signalling:
             session = await self._sessions.find(request.pc_id)
             if session is not None:
                 return await _add_candidates(session, request)
-            answer = await self._ask(request.pc_id, _CANDIDATES, request)
+            answer = await self._ask(request.pc_id, Asked.CANDIDATES, request)
         except _EXPECTED as error:
             raise _as_http(error) from error
         if answer is None:
@@ -117,7 +121,7 @@ class Signalling:
         if self._sessions.going_on(public_id) is not None:
             return self._transcript(public_id)
         try:
-            answer = await self._ask(public_id, _TRANSCRIPT, None)
+            answer = await self._ask(public_id, Asked.TRANSCRIPT, None)
         except _EXPECTED as error:
             raise _as_http(error) from error
         if answer is None:
@@ -129,16 +133,14 @@ class Signalling:
 
         Without a status: whoever asks may take the session over, for this gateway leaves.
         """
-        if self._sessions.draining and ask.method == _OFFER:
+        if self._sessions.draining and ask.method == Asked.OFFER:
             return AskSignalAnswer()
         try:
-            content = await self._answer(session, ask)
-        except HTTPException as error:
-            return AskSignalAnswer(status=error.status_code, body=orjson.dumps({"detail": error.detail}).decode())
-        except _EXPECTED as error:
-            failed = _as_http(error)
-            return AskSignalAnswer(status=failed.status_code, body=orjson.dumps({"detail": failed.detail}).decode())
-        return AskSignalAnswer(status=200, body=orjson.dumps(content).decode())
+            status, content = 200, await self._answer(session, ask)
+        except (HTTPException, *_EXPECTED) as error:
+            failed = error if isinstance(error, HTTPException) else _as_http(error)
+            status, content = failed.status_code, {"detail": failed.detail}
+        return AskSignalAnswer(status=status, body=orjson.dumps(content).decode())
 
     def bot(self, body: StartBody) -> Bot:
         """The bot that is asked for, with its variables filled in."""
@@ -155,18 +157,18 @@ class Signalling:
     async def _answer(self, session: Session, ask: AskSignal) -> dict[str, Any]:
         try:
             match ask.method:
-                case "offer":
+                case Asked.OFFER:
                     return await _connect(session, Offer.model_validate_json(ask.body))
-                case "candidates":
+                case Asked.CANDIDATES:
                     return await _add_candidates(session, Candidates.model_validate_json(ask.body))
-                case "transcript":
+                case Asked.TRANSCRIPT:
                     return self._transcript(session.public_id)
                 case _:
                     raise HTTPException(501, "this gateway is of an older version")
         except ValidationError as error:
             raise HTTPException(400, "bad request") from error
 
-    async def _ask(self, public_id: str, method: str, request: BaseModel | None) -> dict[str, Any] | None:
+    async def _ask(self, public_id: str, method: Asked, request: BaseModel | None) -> dict[str, Any] | None:
         """The owner's answer; None where nobody holds the session."""
         body = "" if request is None else request.model_dump_json(by_alias=False)
         answer = await self._elsewhere.ask(public_id, method, body)
