@@ -9,11 +9,14 @@ from natter_proto import (
     Attempt,
     Beat,
     Fault,
+    Finalize,
+    Header,
     Held,
     Lease,
     LeaseEpoch,
     Offer,
     OfferAnswer,
+    Repeat,
     Reply,
     ReplyKind,
     Speech,
@@ -42,6 +45,9 @@ class EchoSession(StageSession):
         if reply.text == "break":
             self._broken.set()
         await self._outlet.speech(Speech(sample=reply.header.segment))
+
+    async def on_finalize(self, finalize: Finalize) -> None:
+        await self._outlet.speech(Speech(through_sample=finalize.finalize_id))
 
     async def run(self) -> None:
         await self._broken.wait()
@@ -185,3 +191,34 @@ async def test_a_payload_that_is_no_frame_is_dropped_and_harms_nobody(nats_url: 
         await stage.send_raw_mic(b"\xff\xff\xff no frame")
         await stage.send_mic(bytes(640))
         await stage.wait_for(Speech)
+
+
+async def test_frames_that_did_not_come_are_sent_again_as_they_were(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        lease = echo_lease()
+        await stage.lease(lease)
+        await stage.send_mic(bytes(640) * 3)
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 3)
+        await stage.wait_until(lambda: any(held.sent["speech"] == 3 for beat in stage.beats for held in beat.held))
+        header = Header(session=lease.session, term=lease.term, epoch=lease.epoch)
+        answer = await stage.ask(WorkerRequest(repeat=Repeat(header=header, have={"speech": 1})))
+        assert answer.ok
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 5)
+        first, second, third, *again = stage.of(Speech)
+        assert [first.header.number, second.header.number, third.header.number] == [1, 2, 3]
+        assert again == [second, third]
+
+
+async def test_who_does_not_hold_a_lease_repeats_nothing_of_it(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        answer = await stage.ask(WorkerRequest(repeat=Repeat(header=Header(session="s", term=1, epoch=1))))
+        assert (answer.ok, answer.code) == (False, "not_held")
+
+
+async def test_a_request_for_a_final_that_comes_twice_is_answered_once(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        for finalize_id in (1, 2, 1, 2, 3):
+            await stage.send_finalize(finalize_id, 16_000)
+        await stage.wait_for(Speech, lambda said: said.through_sample == 3)
+        assert [said.through_sample for said in stage.of(Speech)] == [1, 2, 3]

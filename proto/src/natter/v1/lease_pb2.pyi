@@ -115,20 +115,37 @@ class Ping(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerRequest(_message.Message):
-    __slots__ = ("lease", "release", "ping", "tool", "cancel_tool", "summarize")
+    __slots__ = ("lease", "release", "ping", "tool", "cancel_tool", "summarize", "repeat")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     TOOL_FIELD_NUMBER: _ClassVar[int]
     CANCEL_TOOL_FIELD_NUMBER: _ClassVar[int]
     SUMMARIZE_FIELD_NUMBER: _ClassVar[int]
+    REPEAT_FIELD_NUMBER: _ClassVar[int]
     lease: Lease
     release: Release
     ping: Ping
     tool: _tool_pb2.Tool
     cancel_tool: CancelTool
     summarize: Summarize
-    def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., tool: _Optional[_Union[_tool_pb2.Tool, _Mapping]] = ..., cancel_tool: _Optional[_Union[CancelTool, _Mapping]] = ..., summarize: _Optional[_Union[Summarize, _Mapping]] = ...) -> None: ...
+    repeat: Repeat
+    def __init__(self, lease: _Optional[_Union[Lease, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., tool: _Optional[_Union[_tool_pb2.Tool, _Mapping]] = ..., cancel_tool: _Optional[_Union[CancelTool, _Mapping]] = ..., summarize: _Optional[_Union[Summarize, _Mapping]] = ..., repeat: _Optional[_Union[Repeat, _Mapping]] = ...) -> None: ...
+
+class Repeat(_message.Message):
+    __slots__ = ("header", "have")
+    class HaveEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    HAVE_FIELD_NUMBER: _ClassVar[int]
+    header: _header_pb2.Header
+    have: _containers.ScalarMap[str, int]
+    def __init__(self, header: _Optional[_Union[_header_pb2.Header, _Mapping]] = ..., have: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class CancelTool(_message.Message):
     __slots__ = ("header", "id")
@@ -165,7 +182,14 @@ class WorkerAnswer(_message.Message):
     def __init__(self, ok: _Optional[bool] = ..., code: _Optional[str] = ..., words: _Optional[str] = ..., detail: _Optional[str] = ..., text: _Optional[str] = ..., recognizer: _Optional[_Union[Recognizer, _Mapping]] = ...) -> None: ...
 
 class Held(_message.Message):
-    __slots__ = ("session", "stage", "term", "epoch", "sample", "turn", "attempt", "segment")
+    __slots__ = ("session", "stage", "term", "epoch", "sample", "turn", "attempt", "segment", "sent")
+    class SentEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     SESSION_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +198,7 @@ class Held(_message.Message):
     TURN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    SENT_FIELD_NUMBER: _ClassVar[int]
     session: str
     stage: _header_pb2.Stage
     term: int
@@ -182,7 +207,8 @@ class Held(_message.Message):
     turn: int
     attempt: int
     segment: int
-    def __init__(self, session: _Optional[str] = ..., stage: _Optional[_Union[_header_pb2.Stage, str]] = ..., term: _Optional[int] = ..., epoch: _Optional[int] = ..., sample: _Optional[int] = ..., turn: _Optional[int] = ..., attempt: _Optional[int] = ..., segment: _Optional[int] = ...) -> None: ...
+    sent: _containers.ScalarMap[str, int]
+    def __init__(self, session: _Optional[str] = ..., stage: _Optional[_Union[_header_pb2.Stage, str]] = ..., term: _Optional[int] = ..., epoch: _Optional[int] = ..., sample: _Optional[int] = ..., turn: _Optional[int] = ..., attempt: _Optional[int] = ..., segment: _Optional[int] = ..., sent: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class Beat(_message.Message):
     __slots__ = ("sender", "number", "held", "draining", "load", "link_losses")

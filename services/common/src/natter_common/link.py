@@ -7,13 +7,13 @@ sent when it is back.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, TypeVar
 
 import nats
 import nats.errors
 from google.protobuf.message import Message
-from nats.aio.client import Client
+from nats.aio.client import Client, Server
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
@@ -31,9 +31,9 @@ _CONNECT_WITHIN_S: Final = 0.4
 _PING_INTERVAL_S: Final = 5
 _PENDING_MESSAGES: Final = 4_096
 _PENDING_BYTES: Final = 16 * 1024 * 1024
-_WATCH_INTERVAL_S: Final = 0.25
-_ECHO_LATE_S: Final = 0.45
-_WATCH_SILENCE_S: Final = 1.0
+_WATCH_INTERVAL_S: Final = 0.2
+_ECHO_LATE_S: Final = 0.35
+_WATCH_SILENCE_S: Final = 0.6
 _WATCH_SILENCE_ALONE_S: Final = 2.5
 """Where there is no other server to go to: one that is only busy is not left, for that costs what is under way."""
 _SETTLE_S: Final = 1.0
@@ -67,6 +67,10 @@ class NatsLink:
         self._last_echo = 0.0
         self._good_until = 0.0
         self._losses = 0
+        self._came_back = asyncio.Event()
+        self._left = ""
+        """The server that was tried last: the one that it stands on, while it is up."""
+        self._tries = 0
         self._watching = False
         self._complained_at = float("-inf")
         self._closing = False
@@ -99,19 +103,27 @@ class NatsLink:
         """Subscriptions that this connection holds (private to nats-py; read for leak tests and the health page)."""
         return len(self._client._subs)  # pyright: ignore[reportPrivateUsage]
 
+    async def back_within(self, seconds: float) -> bool:
+        """Wait until the link has been lost and is back, `seconds` at most; whether that happened."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._came_back.wait()
+        return False
+
     def jetstream(self, timeout_s: float) -> JetStreamContext:
         """Streams on this connection; `timeout_s` is for each request."""
         return self._client.jetstream(timeout=timeout_s)
 
-    async def publish(self, subject: str, frame: Message) -> None:
-        """Send text: buffered for as long as nats-py allows while the link is away."""
+    async def publish(self, subject: str, frame: Message) -> bytes | None:
+        """Send text: buffered for as long as nats-py allows while the link is away. Returns it as it was encoded."""
         try:
             payload = encode(frame)
         except BadFrameError as error:
             self._metrics.drop(last_token(subject), "unencodable")
             self._log.warning("frame not sent", subject=subject, reason=str(error))
-        else:
-            await self.publish_raw(subject, payload)
+            return None
+        await self.publish_raw(subject, payload)
+        return payload
 
     async def publish_raw(self, subject: str, payload: bytes) -> None:
         """Send bytes that are encoded already; what can't be sent is counted and logged."""
@@ -200,7 +212,9 @@ class NatsLink:
             raise LinkDownError(f"NATS did not answer: {error}") from error
 
     async def watch(self, own_subject: str) -> None:
-        """Send a message to oneself every 250 ms; a second without it means that the server is frozen: reconnect.
+        """Send a message to oneself every 200 ms; 600 ms without it mean that the server is frozen: reconnect.
+
+        Where there is no other server, it gets 2.5 s.
 
         Also notices when this process's loop stood still: for a while it must not judge others by their silence then.
         """
@@ -225,6 +239,7 @@ class NatsLink:
                     self._last_echo = now
                 elif self.up and now - self._last_echo > self._longest_silence_s():
                     self._log.warning("NATS is silent, reconnecting", silent_ms=round((now - self._last_echo) * 1000))
+                    self._abandon()
                     await self._client.force_reconnect()
         finally:
             self._watching = False
@@ -239,6 +254,7 @@ class NatsLink:
             disconnected_cb=self._on_disconnected,
             reconnected_cb=self._on_reconnected,
             connect_timeout=_CONNECT_WITHIN_S,  # pyright: ignore[reportArgumentType] - typed int, takes float
+            reconnect_to_server_handler=self._next_server,
             reconnect_time_wait=_RECONNECT_WAIT_S,  # pyright: ignore[reportArgumentType] - typed int, takes float
             max_reconnect_attempts=-1,
             ping_interval=_PING_INTERVAL_S,
@@ -248,6 +264,8 @@ class NatsLink:
         )
         self._metrics.link_up.set(1)
         self._last_echo = asyncio.get_running_loop().time()
+        if self._client.connected_url is not None:
+            self._left = self._client.connected_url.netloc
 
     async def close(self) -> None:
         """Send what is buffered and close."""
@@ -259,6 +277,23 @@ class NatsLink:
                 self._log.warning("link not drained", reason=str(error))
         if not self._client.is_closed:
             await self._client.close()
+
+    def _abandon(self) -> None:
+        """Close the socket at once: what was written to a server that reads nothing would be waited for."""
+        transport = self._client._transport  # pyright: ignore[reportPrivateUsage]
+        writer = getattr(transport, "_io_writer", None)
+        if isinstance(writer, asyncio.StreamWriter):
+            writer.transport.abort()
+
+    def _next_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+        """Where to go: one server after the other, the one that was just tried or lost behind all others."""
+        names = [server.uri.netloc for server in servers]
+        begin = names.index(self._left) + 1 if self._left in names else 0
+        server = servers[begin % len(servers)]
+        self._left = server.uri.netloc
+        self._tries += 1
+        # Each server once without delay.
+        return server, 0.0 if self._tries <= len(servers) else _RECONNECT_WAIT_S
 
     def _longest_silence_s(self) -> float:
         return _WATCH_SILENCE_S if len(self._client.servers) > 1 else _WATCH_SILENCE_ALONE_S
@@ -284,6 +319,7 @@ class NatsLink:
         if self._closing:
             return
         self._losses += 1
+        self._tries = 0
         self._good_until = self._last_echo
         self._unsettle()
         self._log.warning("link to NATS lost, reconnecting")
@@ -293,6 +329,8 @@ class NatsLink:
         self._metrics.link_reconnects.inc()
         self._unsettle()
         self._last_echo = asyncio.get_running_loop().time()
+        came_back, self._came_back = self._came_back, asyncio.Event()
+        came_back.set()
         self._log.info("link to NATS is back")
 
 

@@ -1,5 +1,6 @@
 """The microphone as a stage hears it: joined by sample number, each sample once."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,9 @@ REPLAY_MAX_SAMPLES: Final = 30 * MIC_RATE_HZ
 """The gateway keeps the last 30 s."""
 
 _BYTES_PER_SAMPLE: Final = 2
+_TRIES: Final = 4
+_AGAIN_S: Final = 0.05
+"""A link that has just come back may not be known to all yet."""
 
 AskMicrophone = Callable[[int, int], Awaitable[list[Audio]]]
 
@@ -76,13 +80,21 @@ class MicInlet:
 
     async def _replay(self, from_sample: int, to_sample: int) -> None:
         self.asked += 1
-        try:
-            pieces = await self._ask(from_sample, to_sample)
-        except (NoAnswerError, LinkDownError, BadFrameError):
-            return
-        for piece in pieces:
+        for piece in await self._asked(from_sample, to_sample):
             if piece.rate_hz == MIC_RATE_HZ and piece.first_sample + piece.sample_count <= to_sample:
                 await self._pass_on(piece)
+
+    async def _asked(self, from_sample: int, to_sample: int) -> list[Audio]:
+        for again in range(_TRIES):
+            if again:
+                await asyncio.sleep(_AGAIN_S)
+            try:
+                return await self._ask(from_sample, to_sample)
+            except BadFrameError:
+                return []
+            except (NoAnswerError, LinkDownError):
+                continue
+        return []
 
     async def _pass_on(self, audio: Audio) -> None:
         span = self._join.join(audio)

@@ -54,6 +54,7 @@ from natter_proto import (
     Reply,
     Report,
     Speech,
+    Stage,
     Tool,
     Transcript,
     decode,
@@ -163,7 +164,7 @@ class Session:
         self.conductor.on_caller_active = self._attendant.caller_active
         self.conductor.stages.on_trouble = self.leases.on_trouble
         self.conductor.stages.on_stuck = self.leases.on_stuck
-        self.conductor.stages.on_missing = self.leases.on_missing
+        self.conductor.stages.on_lacking = self.leases.on_lacking
         self.conductor.on_idle = self._on_idle
         self.conductor.tools.orders = worker
         self._worker = worker
@@ -286,11 +287,12 @@ class Session:
         """How far a worker is."""
         self.conductor.stages.on_progress(lease, held, self._mic.next_sample)
 
-    def _replay_from(self, since_s: float) -> int:
+    def _replay_from(self, stage: Stage, since_s: float) -> int:
         """Where a new worker begins to read: the caller's turn, if one is open, as far as it may be asked for."""
         next_sample = self._mic.next_sample
         unheard_s = asyncio.get_running_loop().time() - since_s + _UNDER_WAY_S
-        replay_from = self.conductor.stages.replay_from_sample(next_sample - int(unheard_s * MIC_RATE_HZ))
+        unheard_from = next_sample - int(unheard_s * MIC_RATE_HZ)
+        replay_from = self.conductor.stages.replay_from_sample(stage, unheard_from)
         return max(replay_from, next_sample - _REPLAY_LIMIT_SAMPLES, 0)
 
     def _stage_gone(self, words: str) -> None:

@@ -1,34 +1,67 @@
-"""Frames that are missing are noticed by their numbers."""
+"""Frames are acted on in their order, each once; what is missing holds up what follows."""
 
-from natter_gateway.conductor.sequence import FrameSequence
-from natter_proto import Header
+from hypothesis import given
+from hypothesis import strategies as st
 
-
-def header(number: int, epoch: int = 1) -> Header:
-    return Header(term=1, epoch=epoch, number=number)
+from natter_gateway.conductor.sequence import MOST_HELD, FrameSequence
 
 
-def test_frames_in_order_lack_nothing() -> None:
-    sequence = FrameSequence()
-    assert not any(sequence.lacks("voice", header(number)) for number in (1, 2, 3))
-    assert not sequence.lacks("reply", header(1))
+def test_frames_in_order_pass() -> None:
+    sequence = FrameSequence[str]()
+    assert sequence.take("voice", 1, "a") == ["a"]
+    assert sequence.take("voice", 2, "b") == ["b"]
+    assert sequence.take("reply", 1, "c") == ["c"]
+    assert not sequence.lacks
+    assert sequence.have == {"voice": 2, "reply": 1}
 
 
-def test_a_gap_is_said_once_and_the_first_frame_counts() -> None:
-    sequence = FrameSequence()
-    assert sequence.lacks("voice", header(2))
-    assert not sequence.lacks("voice", header(3))
-    assert sequence.lacks("voice", header(5))
-    assert not sequence.lacks("voice", header(4)), "late, and nothing is lacking by it"
-    assert not sequence.lacks("voice", header(6))
+def test_what_follows_a_gap_waits_for_it() -> None:
+    sequence = FrameSequence[str]()
+    assert sequence.take("voice", 2, "b") == ()
+    assert sequence.lacks
+    assert sequence.have == {"voice": 0}
+    assert sequence.take("reply", 1, "r") == ["r"], "another subject has its own order"
+    assert sequence.take("voice", 4, "d") == ()
+    assert sequence.take("voice", 1, "a") == ["a", "b"]
+    assert sequence.lacks
+    assert sequence.take("voice", 3, "c") == ["c", "d"]
+    assert not sequence.lacks
 
 
-def test_another_lease_counts_from_one() -> None:
-    sequence = FrameSequence()
-    sequence.lacks("voice", header(1))
-    assert not sequence.lacks("voice", header(1, epoch=2))
-    assert sequence.lacks("voice", header(1 + 2, epoch=2))
+def test_what_came_before_is_not_acted_on_again() -> None:
+    sequence = FrameSequence[str]()
+    sequence.take("voice", 1, "a")
+    assert sequence.take("voice", 1, "a again") == ()
+    assert not sequence.lacks
 
 
-def test_frames_without_a_number_say_nothing() -> None:
-    assert not FrameSequence().lacks("voice", Header(term=1, epoch=1))
+def test_a_frame_that_nothing_follows_is_missed_by_what_the_worker_tells() -> None:
+    sequence = FrameSequence[str]()
+    sequence.told({"voice": 0})
+    assert not sequence.lacks
+    sequence.told({"voice": 1})
+    assert sequence.lacks
+    sequence.told({"voice": 0})
+    assert sequence.lacks, "what is told later was perhaps said earlier"
+    assert sequence.take("voice", 1, "a") == ["a"]
+    assert not sequence.lacks
+
+
+def test_what_is_over_the_bound_is_missing_too() -> None:
+    sequence = FrameSequence[int]()
+    last = MOST_HELD + 5
+    for number in range(2, last + 1):
+        sequence.take("voice", number, number)
+    assert len(sequence.take("voice", 1, 1)) == MOST_HELD + 1
+    assert sequence.lacks
+    assert sequence.have == {"voice": MOST_HELD + 1}
+
+
+@given(st.lists(st.integers(1, 12), max_size=60))
+def test_each_once_in_order_whatever_comes_when(numbers: list[int]) -> None:
+    sequence = FrameSequence[int]()
+    acted = [item for number in numbers for item in sequence.take("voice", number, number)]
+    for number in range(1, 13):
+        acted += sequence.take("voice", number, number)
+    assert acted == list(range(1, 13))
+    assert not sequence.lacks

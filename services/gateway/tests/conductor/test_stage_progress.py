@@ -47,19 +47,3 @@ def test_asking_again_gives_no_more_time_and_what_is_done_is_not_waited_for() ->
     progress.done(TTS)
     assert progress.due_ms is None
     assert progress.overdue(10_000.0) is None
-
-
-def test_who_is_suspected_has_little_time_until_a_frame_comes() -> None:
-    progress = ReplyProgress()
-    progress.asked(LLM, 0.0)
-    progress.suspect(LLM, 100.0)
-    assert progress.due_ms == 500.0
-    progress.moved(LLM, 400.0)
-    assert progress.due_ms == 5_400.0
-    progress.suspect(TTS, 400.0)
-    assert progress.due_ms == 5_400.0, "nothing is due of it"
-    progress.asked(TTS, 1_000.0)
-    assert progress.due_ms == 1_400.0
-    progress.replaced(TTS)
-    progress.asked(TTS, 2_000.0)
-    assert progress.due_ms == 5_400.0

@@ -10,13 +10,16 @@ from natter_gateway.leases.board import HeldLease
 from natter_gateway.turns.events import Modality
 from natter_proto import (
     Fault,
+    Finalize,
     Header,
+    Held,
     Reply,
     ReplyKind,
     Speech,
     SpeechEvent,
     Stage,
     State,
+    Transcript,
     Turn,
     Voice,
     Word,
@@ -200,13 +203,54 @@ async def test_a_caller_who_waits_in_vain_gets_an_apology_and_the_call_goes_on(
     stages.conductor.end()
 
 
-async def test_frames_that_are_missing_are_asked_for_again(new_stages: Any) -> None:
+async def test_what_follows_a_missing_frame_waits_until_that_is_sent_again(new_stages: Any) -> None:
     stages = new_stages()
-    missing: list[Stage] = []
-    stages.conductor.stages.on_missing = missing.append
+    lacking: list[Stage] = []
+    stages.conductor.stages.on_lacking = lacking.append
     await stages.speak("hello")
-    for number in (1, 3):
+    frames: list[Reply] = []
+    for number in (1, 2, 3):
         header = stages.header(number)
         header.number = number
-        stages.conductor.on_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_DELTA, text="Hello"))
-    assert missing == [Stage.STAGE_LLM]
+        text = f"Number {number}."
+        frames.append(Reply(header=header, kind=ReplyKind.REPLY_KIND_SEGMENT, text=text, spoken=text))
+    stages.conductor.on_reply(frames[0])
+    stages.conductor.on_reply(frames[2])
+    assert lacking == [Stage.STAGE_LLM]
+    assert stages.of(State)[-1].attempts[0].segments_kept == 1
+    stages.conductor.on_reply(frames[1])
+    stages.conductor.on_reply(frames[1])
+    stages.conductor.publish_state()
+    assert stages.of(State)[-1].attempts[0].segments_kept == 3
+    llm = stages.conductor.leases[Stage.STAGE_LLM]
+    assert not stages.conductor.stages.lacks(llm)
+    stages.conductor.stages.on_progress(llm, Held(sent={"reply": 4}), 0)
+    assert lacking == [Stage.STAGE_LLM, Stage.STAGE_LLM], "the last one did not come"
+    assert stages.conductor.stages.have(llm) == {"reply": 3}
+
+
+async def test_what_the_stages_were_told_is_told_again_as_it_was(new_stages: Any) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    before_s = asyncio.get_running_loop().time() - 5.0
+    turns, finalizes = stages.of(Turn), stages.of(Finalize)
+    stages.conductor.stages.tell_again(before_s)
+    assert stages.of(Turn) == turns * 2
+    assert stages.of(Finalize) == finalizes * 2
+    stages.conductor.stages.tell_again(asyncio.get_running_loop().time() + 1.0)
+    assert stages.of(Turn) == turns * 2, "nothing is so new"
+
+
+async def test_a_detector_that_takes_over_between_words_and_their_pause_finds_that(new_stages: Any) -> None:
+    stages = new_stages()
+    base = Header(session="abc", term=1, epoch=1)
+    for event, sample in (
+        (SpeechEvent.SPEECH_EVENT_ONSET, 48_000),
+        (SpeechEvent.SPEECH_EVENT_SPEECH, 48_000),
+        (SpeechEvent.SPEECH_EVENT_DIP, 64_000),
+    ):
+        stages.conductor.on_speech(Speech(header=base, event=event, sample=sample, through_sample=sample))
+    stages.conductor.on_transcript(Transcript(header=base, final=True, through_sample=65_000))
+    service = stages.conductor.stages
+    assert service.replay_from_sample(Stage.STAGE_VAD, 66_000) == 48_000 - 4_800, "it has to hear the speech"
+    assert service.replay_from_sample(Stage.STAGE_STT, 66_000) == 65_000, "what is closed is not heard twice"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from natter_gateway.echo import EchoFilter, level_dbfs
-from natter_proto import SpeechEvent
+from natter_proto import Speech, SpeechEvent
 
 REPLIES = (
     "Hello, I am Natter, and I am happy to talk with you today. What would you like to know?",
@@ -191,3 +191,21 @@ def test_who_answers_a_short_reply_in_as_many_words_is_no_echo() -> None:
         spoken = 0 <= frame - 38 < len(caller)
         echo.heard(caller[frame - 38] if spoken else -90.0, (frame + 1) * MIC_FRAME, at_ms)
     assert echo.path is None
+
+
+def test_a_detector_that_never_told_an_end_does_not_cost_the_next_words() -> None:
+    """It died; the next one knows nothing of what was said before."""
+    echo = EchoFilter()
+    passed = [
+        frame.event
+        for event, sample in (
+            (SpeechEvent.SPEECH_EVENT_ONSET, 16_000),
+            (SpeechEvent.SPEECH_EVENT_SPEECH, 16_000),
+            (SpeechEvent.SPEECH_EVENT_ONSET, 64_000),
+            (SpeechEvent.SPEECH_EVENT_SPEECH, 64_000),
+            (SpeechEvent.SPEECH_EVENT_PAUSE, 80_000),
+        )
+        for frame in echo.speech(Speech(event=event, sample=sample, through_sample=sample), sample / 16)
+    ]
+    assert passed.count(SpeechEvent.SPEECH_EVENT_SPEECH) == 2
+    assert passed[-1] == SpeechEvent.SPEECH_EVENT_PAUSE

@@ -1,7 +1,7 @@
 """One session's leases while workers die, leave, hang and lose frames. The workers are played; time is the loop's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,10 @@ class Workers:
 
     free: list[str] = field(default_factory=lambda: ["w1"])
     connected: bool = True
+    repeats: bool | None = True
+    """What whoever is asked for frames again answers."""
+    asked: asyncio.Queue[tuple[Stage, Mapping[str, int]]] = field(default_factory=lambda: asyncio.Queue(100))
+    repeated: Callable[[], None] = lambda: None
     taken: list[tuple[str, Lease, str]] = field(default_factory=list[tuple[str, Lease, str]])
     given_back: list[HeldLease] = field(default_factory=list[HeldLease])
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -40,6 +44,12 @@ class Workers:
         self.taken.append((worker, kept, avoid))
         self.changed.set()
         return HeldLease(lease.session, lease.stage, lease.term, lease.epoch, worker, providers[0], "x")
+
+    async def repeat(self, held: HeldLease, have: Mapping[str, int], _timeout_s: float) -> bool | None:
+        self.asked.put_nowait((held.stage, dict(have)))
+        self.repeated()
+        await asyncio.sleep(0)
+        return self.repeats
 
     async def release(self, held: HeldLease) -> None:
         self.given_back.append(held)
@@ -61,18 +71,20 @@ class User:
 
     leases: dict[Stage, HeldLease] = field(default_factory=dict[Stage, HeldLease])
     idle: bool = True
-    busy: bool = True
+    lacking: set[Stage] = field(default_factory=set[Stage])
+    told_again: asyncio.Event = field(default_factory=asyncio.Event)
     told: list[Any] = field(default_factory=list[Any])
     leased: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def works(self, _stage: Stage) -> bool:
-        return self.busy
+    def lacks(self, lease: HeldLease) -> bool:
+        return lease.stage in self.lacking
 
-    def frames_suspected(self, stage: Stage) -> None:
-        self.told.append(("suspected", stage))
+    def have(self, _lease: HeldLease) -> Mapping[str, int]:
+        return {"reply": 7}
 
-    def frames_lost(self, stage: Stage) -> None:
-        self.told.append(("frames lost", stage))
+    def tell_again(self, since_s: float) -> None:
+        self.told.append(("again", since_s))
+        self.told_again.set()
 
     def stage_lost(self, stage: Stage) -> None:
         self.leases.pop(stage)
@@ -98,7 +110,7 @@ class Setting:
         def spawn(work: Coroutine[None, None, None], name: str) -> None:
             tasks.create_task(work, name=name)
 
-        def from_sample(since_s: float) -> int:
+        def from_sample(_stage: Stage, since_s: float) -> int:
             self.since_s.append(since_s)
             return 7
 
@@ -144,42 +156,66 @@ async def test_a_lost_worker_is_replaced_from_where_it_was_heard_last(setting: S
     assert setting.workers.taken[-1][1].from_sample == 7
 
 
-async def test_a_detector_whose_frames_may_be_missing_is_replaced(setting: Setting) -> None:
-    first = setting.user.leases[Stage.STAGE_VAD]
-    setting.leases.on_frames_lost(first, 3.0)
-    assert Stage.STAGE_VAD not in setting.user.leases
-    await setting.another()
-    assert setting.since_s == [3.0]
-    assert first in setting.workers.given_back
-
-
-async def test_others_are_suspected_until_it_shows(setting: Setting) -> None:
-    first = setting.llm
-    setting.leases.on_frames_lost(first, 3.0)
-    assert setting.llm is first
-    assert setting.user.told == [("suspected", LLM)]
-
-
-async def test_a_stage_at_work_whose_frames_are_missing_is_replaced(setting: Setting) -> None:
-    first = setting.llm
-    setting.leases.on_missing(LLM)
-    assert (await setting.another()).epoch == 2
-    assert first in setting.workers.given_back
-
-
-async def test_text_that_is_missing_here_may_be_spoken_there(setting: Setting) -> None:
+async def test_after_a_lost_link_all_is_sent_again_either_way(setting: Setting) -> None:
     voice = setting.user.leases[Stage.STAGE_TTS]
-    setting.leases.on_missing(LLM)
-    assert Stage.STAGE_TTS not in setting.user.leases
-    await setting.another()
-    assert voice in setting.workers.given_back
+    setting.leases.on_frames_lost(voice, 3.0)
+    setting.leases.on_frames_lost(setting.user.leases[Stage.STAGE_VAD], 2.0)
+    async with asyncio.timeout(5):
+        asked = [await setting.workers.asked.get() for _ in range(3)]
+        await setting.user.told_again.wait()
+    assert (Stage.STAGE_TTS, {"reply": 7}) in asked
+    assert (LLM, {}) in asked, "what is to be spoken came from there"
+    assert (Stage.STAGE_VAD, {"reply": 7}) in asked
+    assert setting.user.told == [("again", 2.0 - session_leases.UNDER_WAY_S)], "once, from the earlier time"
+    assert setting.user.leases[Stage.STAGE_TTS] is voice
 
 
-async def test_a_stage_that_has_nothing_to_do_keeps_its_worker(setting: Setting) -> None:
-    setting.user.busy = False
-    setting.leases.on_missing(LLM)
+async def test_frames_that_are_missing_are_asked_for_once(setting: Setting) -> None:
+    setting.user.lacking = {LLM}
+    setting.workers.repeated = setting.user.lacking.clear
+    setting.leases.on_lacking(LLM)
+    setting.leases.on_lacking(LLM)
+    async with asyncio.timeout(5):
+        assert await setting.workers.asked.get() == (LLM, {"reply": 7})
     assert setting.llm.epoch == 1
-    assert setting.user.told == [("frames lost", LLM)]
+    assert setting.workers.asked.empty()
+
+
+async def test_frames_that_have_come_meanwhile_are_not_asked_for(setting: Setting) -> None:
+    setting.user.lacking = {LLM}
+    setting.leases.on_lacking(LLM)
+    setting.user.lacking.clear()
+    setting.leases.on_frames_lost(setting.user.leases[Stage.STAGE_VAD], 2.0)
+    async with asyncio.timeout(5):
+        assert (await setting.workers.asked.get())[0] == Stage.STAGE_VAD
+    assert setting.workers.asked.empty()
+
+
+async def test_frames_that_nobody_has_cost_the_stage_its_lease(setting: Setting) -> None:
+    first, voice = setting.llm, setting.user.leases[Stage.STAGE_TTS]
+    setting.user.lacking = {LLM}
+    setting.workers.repeats = False
+    setting.leases.on_lacking(LLM)
+    async with asyncio.timeout(5):
+        while {first, voice} - set(setting.workers.given_back):
+            setting.workers.changed.clear()
+            await setting.workers.changed.wait()
+    assert (await setting.another()).epoch == 2, "and the voice too: it may be saying what did not come here"
+
+
+async def test_who_does_not_answer_is_asked_until_it_is_in_vain(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_leases, "_REPEAT_WITHIN_S", 0.1)
+    first = setting.llm
+    setting.user.lacking = {LLM}
+    setting.workers.repeats = None
+    setting.leases.on_lacking(LLM)
+    async with asyncio.timeout(5):
+        while first not in setting.workers.given_back:
+            setting.workers.changed.clear()
+            await setting.workers.changed.wait()
+    assert setting.workers.asked.qsize() > 1
 
 
 async def test_a_stuck_worker_is_asked_behind_all_others(setting: Setting) -> None:

@@ -36,6 +36,7 @@ from natter_proto import (
     Playout,
     Recognizer,
     Release,
+    Repeat,
     Reply,
     ReplyKind,
     Role,
@@ -211,11 +212,14 @@ _BEAT_2 = Beat.FromString(FRAMES["beat"].SerializeToString())
 _BEAT_2.load = 0.5
 _BEAT_3 = Beat.FromString(_BEAT_2.SerializeToString())
 _BEAT_3.link_losses = 2
+_BEAT_4 = Beat.FromString(_BEAT_3.SerializeToString())
+_BEAT_4.held[0].sent["speech"] = 12
 FRAMES.update(
     {
         "state_2": _STATE_2,
         "beat_2": _BEAT_2,
         "beat_3": _BEAT_3,
+        "beat_4": _BEAT_4,
         "speech_2": Speech(
             header=HEADER,
             event=SpeechEvent.SPEECH_EVENT_ESTIMATE,
@@ -249,6 +253,7 @@ FRAMES.update(
                 final_grace_ms=300,
             ),
         ),
+        "repeat": WorkerRequest(repeat=Repeat(header=HEADER, have={"voice": 7})),
         "cancel_tool": WorkerRequest(cancel_tool=CancelTool(header=HEADER, id="3.1.0")),
         "summarize": WorkerRequest(
             summarize=Summarize(

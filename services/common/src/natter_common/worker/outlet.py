@@ -1,11 +1,13 @@
 """What a stage's session sends: frames with their headers filled in."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from natter_common.link import NatsLink
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
+from natter_common.worker.sent import SentFrame, SentFrames
 from natter_proto import (
     MAX_REPLAY_BYTES,
     Ask,
@@ -22,6 +24,7 @@ from natter_proto import (
     Tool,
     Transcript,
     Voice,
+    last_token,
 )
 
 _ASK_MIC_TIMEOUT_S: Final = 0.5
@@ -50,8 +53,21 @@ class Outlet:
         self._on_fault = on_fault
         self._lease = lease
         self._producer = producer
-        self._numbers: dict[str, int] = {}
+        self._loop = asyncio.get_running_loop()
+        self._sent = SentFrames()
         self._reports: Final = {report: subjects.report(report) for report in Report}
+
+    @property
+    def sent(self) -> Mapping[str, int]:
+        """The number of the newest frame on each subject, by the subject's last token."""
+        return self._sent.newest
+
+    async def repeat(self, have: Mapping[str, int]) -> bool:
+        """Send again what somebody does not have; False when not all of it is kept any more."""
+        missing, complete = self._sent.since(have)
+        for frame in missing:
+            await self._link.publish_raw(frame.subject, frame.payload)
+        return complete
 
     async def speech(self, frame: Speech) -> None:
         await self._send(self._reports[Report.SPEECH], frame)
@@ -77,24 +93,26 @@ class Outlet:
 
     async def ask_tool(self, name: str, request: Tool, timeout_s: float) -> Tool:
         """Have a tool run that somebody serves over NATS; raises `NoAnswerError` or `LinkDownError`."""
-        request.header.MergeFrom(self._header(""))
+        request.header.MergeFrom(self._header(0))
         return await self._link.request(self._realm.tool(name), request, Tool, timeout_s)
 
     async def ask_mic(self, from_sample: int, to_sample: int) -> list[Audio]:
         """Samples that were missed, as far as the gateway still has them; raises `NoAnswerError` or `LinkDownError`."""
-        request = AskMic(header=self._header(""), from_sample=from_sample, to_sample=to_sample)
+        request = AskMic(header=self._header(0), from_sample=from_sample, to_sample=to_sample)
         answer = await self._link.request(
             self._subjects.ask(Ask.MIC), request, AskMicAnswer, _ASK_MIC_TIMEOUT_S, MAX_REPLAY_BYTES
         )
         return list(answer.audio)
 
     async def _send(self, subject: str, frame: Speech | Transcript | Reply | Tool | Fault | Voice) -> None:
-        frame.header.MergeFrom(self._header(subject))
-        await self._link.publish(subject, frame)
+        kind = last_token(subject)
+        number = self._sent.next_number(kind)
+        frame.header.MergeFrom(self._header(number))
+        payload = await self._link.publish(subject, frame)
+        if payload is not None:
+            self._sent.add(SentFrame(self._loop.time(), kind, number, subject, payload))
 
-    def _header(self, subject: str) -> Header:
-        number = self._numbers.get(subject, 0) + 1
-        self._numbers[subject] = number
+    def _header(self, number: int) -> Header:
         return Header(
             session=self._lease.session,
             term=self._lease.term,

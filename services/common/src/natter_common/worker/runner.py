@@ -57,6 +57,8 @@ class SessionRunner:
         self._conductor = ""
         """Who sent that state."""
         self._term = lease.term
+        self._finalized = 0
+        """The newest request; a repeated one is not answered twice."""
         self._mic = MicInlet(lease.from_sample, outlet.ask_mic, session.on_mic)
 
     async def listen(self) -> None:
@@ -122,7 +124,8 @@ class SessionRunner:
                     await self.session.on_turn(turn)
             case Control.FINALIZE:
                 finalize = decode(Finalize, message.data)
-                if not self._stale(finalize.header):
+                if not self._stale(finalize.header) and finalize.finalize_id > self._finalized:
+                    self._finalized = finalize.finalize_id
                     await self.session.on_finalize(finalize)
             case Control.PLAYOUT:
                 playout = decode(Playout, message.data)

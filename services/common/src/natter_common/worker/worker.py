@@ -27,6 +27,7 @@ from natter_proto import (
     Offer,
     OfferAnswer,
     Release,
+    Repeat,
     Summarize,
     WorkerAnswer,
     WorkerRequest,
@@ -48,6 +49,7 @@ _NOT_HELD: Final = WorkerAnswer(ok=False, code="not_held", words="this worker do
 @dataclass(slots=True)
 class _Running:
     runner: SessionRunner
+    outlet: Outlet
     task: asyncio.Task[None]
 
 
@@ -170,6 +172,8 @@ class Worker:
             case "cancel_tool":
                 session = self._session_of(request.cancel_tool.header)
                 answer = _NOT_HELD if session is None else session.on_cancel_tool(request.cancel_tool)
+            case "repeat":
+                answer = await self._repeat(request.repeat)
             case "summarize":
                 # It takes seconds, and other requests wait for this handler's end.
                 self._tasks.create_task(self._summarize(message, request.summarize), name="summarize")
@@ -181,6 +185,15 @@ class Worker:
     def _session_of(self, header: Header) -> StageSession | None:
         running = self._running.get(LeaseKey(header.session, header.term, header.epoch))
         return None if running is None else running.runner.session
+
+    async def _repeat(self, request: Repeat) -> WorkerAnswer:
+        """Publish again what somebody did not get."""
+        running = self._running.get(LeaseKey(request.header.session, request.header.term, request.header.epoch))
+        if running is None:
+            return _NOT_HELD
+        if await running.outlet.repeat(request.have):
+            return WorkerAnswer(ok=True)
+        return WorkerAnswer(ok=False, code="too_old", words="frames that are so old are not kept")
 
     async def _summarize(self, message: Msg, request: Summarize) -> None:
         session = self._session_of(request.header)
@@ -226,7 +239,7 @@ class Worker:
             self._end(key, "failed")
             raise
         task = self._tasks.create_task(runner.run(self._definition.stage), name=f"session-{lease.session}")
-        self._running[key] = _Running(runner, task)
+        self._running[key] = _Running(runner, outlet, task)
         task.add_done_callback(lambda _task: self._end(key, "over"))
         log.info("lease taken", provider=lease.provider)
 
@@ -274,7 +287,8 @@ class Worker:
                 for key in self._book.silent(loop.time()):
                     self._end(key, "gateway_silent")
             due = max(due + BEAT_INTERVAL_S, loop.time())
-            await asyncio.sleep(due - loop.time())
+            # Whoever missed something asks for it as soon as it hears of it.
+            await link.back_within(due - loop.time())
 
     async def _send_beat(self, gateway: str, keys: Sequence[LeaseKey]) -> None:
         self._beats_sent += 1
@@ -289,7 +303,8 @@ class Worker:
         await self._service.link.publish_audio(self._service.subjects.beat(gateway), beat)
 
     def _held(self, key: LeaseKey) -> Held:
-        reached = self._running[key].runner.session.reached()
+        running = self._running[key]
+        reached = running.runner.session.reached()
         return Held(
             session=key.session,
             stage=self._definition.stage,
@@ -299,6 +314,7 @@ class Worker:
             turn=reached.turn,
             attempt=reached.attempt,
             segment=reached.segment,
+            sent=running.outlet.sent,
         )
 
 

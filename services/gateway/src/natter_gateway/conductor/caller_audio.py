@@ -1,7 +1,24 @@
 """Which mic samples the caller's turn lies in: for recognition, for replay to a new worker, for latency."""
 
+from typing import Final
+
 from natter_gateway.conductor.frames import CallerSpeech
-from natter_gateway.turns.states import CallerState, Interjecting, Pausing, Quiet, Stirring, Talking
+from natter_gateway.turns.states import CallerState, Interjecting, Pausing, Quiet, Stirring, Talking, Weighing
+
+_BEFORE_SPEECH_SAMPLES: Final = 300 * 16
+"""Detection was sure a little later than the sound began."""
+
+
+def sound_from_sample(caller: CallerState) -> int | None:
+    """Where the caller's newest sound began: a detector has to hear it to tell its end. None: there is none."""
+    match caller:
+        case Quiet():
+            return None
+        case Pausing(speech_sample=sample):
+            pass
+        case Stirring(sample) | Talking(sample) | Interjecting(sample) | Weighing(sample):
+            pass
+    return max(0, sample - _BEFORE_SPEECH_SAMPLES)
 
 
 class CallerAudio:
@@ -44,7 +61,7 @@ class CallerAudio:
         return min(sample, max(self._turn_from_sample, self._closed_through_sample))
 
     def replay_from_sample(self, caller: CallerState) -> int | None:
-        """Where a new vad or stt worker has to begin to read; None: with what comes now."""
+        """Where a new recognizer has to begin to read; None: with what comes now."""
         if isinstance(caller, Quiet):
             return None
         return max(self._turn_from_sample, self._closed_through_sample)

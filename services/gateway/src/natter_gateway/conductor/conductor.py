@@ -5,6 +5,7 @@ Everything here runs in plain functions on the event loop and never waits; frame
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from natter_common.logs import Log
@@ -36,7 +37,7 @@ from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import Modality
 from natter_gateway.turns.machine import TurnMachine
 from natter_gateway.turns.states import Quiet, Silent
-from natter_proto import Fault, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
+from natter_proto import Fault, Header, Reply, Report, Speech, Stage, Tool, Transcript, Voice, stage_name
 
 _VOICE: Final = "voice"
 _MOST_LOAD_FOR_GUESSES: Final = 0.8
@@ -98,6 +99,7 @@ class Conductor:
         self.retelling: Final = Retelling(self._machine, self._reply, page)
         self.stages: Final = StageService(
             self._machine,
+            frames,
             self._hearing,
             self._reply,
             page,
@@ -188,8 +190,7 @@ class Conductor:
     # --- Frames of the stages
 
     def on_speech(self, frame: Speech) -> None:
-        if self.stages.fence.admits(Stage.STAGE_VAD, frame.header, Report.SPEECH):
-            self._speech.on_speech(frame, self._now_ms())
+        self._admit(Stage.STAGE_VAD, frame.header, Report.SPEECH, lambda: self._speech.on_speech(frame, self._now_ms()))
 
     def hears_echo(self, at_ms: float) -> bool:
         """Whether `on_mic` has to be told of the microphone now: the bot is audible, or was just now."""
@@ -210,29 +211,31 @@ class Conductor:
         self.handle(event)
 
     def on_transcript(self, frame: Transcript) -> None:
-        if not self.stages.fence.admits(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT):
-            return
+        self._admit(Stage.STAGE_STT, frame.header, Report.TRANSCRIPT, partial(self._recognised, frame))
+
+    def _recognised(self, frame: Transcript) -> None:
         own = self._speech.without_own_words(frame)
         self.handle(self._hearing.on_transcript(own, self._now_ms()))
 
     def on_reply(self, frame: Reply) -> None:
-        own = frame.header.producer == self._frames.producer
-        if not own and self.stages.fence.admits(Stage.STAGE_LLM, frame.header, Report.REPLY):
-            self._reply.on_reply(frame)
+        if frame.header.producer != self._frames.producer:
+            self._admit(Stage.STAGE_LLM, frame.header, Report.REPLY, partial(self._reply.on_reply, frame))
 
     def on_voice(self, frame: Voice) -> None:
-        if self.stages.fence.admits(Stage.STAGE_TTS, frame.header, _VOICE):
-            self._reply.on_voice(frame)
+        self._admit(Stage.STAGE_TTS, frame.header, _VOICE, partial(self._reply.on_voice, frame))
 
     def on_tool(self, frame: Tool) -> None:
         """What became of a tool that a worker ran."""
-        if self.stages.fence.admits(Stage.STAGE_LLM, frame.header, Report.TOOL):
-            self.tools.on_result(frame.result)
-            self._arm()
+        self._admit(Stage.STAGE_LLM, frame.header, Report.TOOL, partial(self._tool_ran, frame))
+
+    def _tool_ran(self, frame: Tool) -> None:
+        self.tools.on_result(frame.result)
+        self._arm()
 
     def on_fault(self, frame: Fault) -> None:
-        if not self.stages.fence.admits(frame.stage, frame.header, Report.FAULT):
-            return
+        self._admit(frame.stage, frame.header, Report.FAULT, partial(self._failed, frame))
+
+    def _failed(self, frame: Fault) -> None:
         key = (frame.header.turn, frame.header.attempt)
         self._log.warning(
             "fault", stage=stage_name(frame.stage), provider=frame.provider, code=frame.code, turn=frame.header.turn
@@ -241,6 +244,9 @@ class Conductor:
             return
         words = frame.words or f"{stage_name(frame.stage)} failed ({frame.code})"
         self.stages.fails(StageTrouble(frame.stage, frame.provider, frame.code, words, not frame.retryable))
+
+    def _admit(self, stage: Stage, header: Header, kind: str, act: Callable[[], None]) -> None:
+        self.stages.fence.admit(stage, header, kind, act)
 
     def on_frame(self, frame: PoppedFrame, at_s: float) -> None:
         """A frame of voice is handed to the network."""

@@ -1,5 +1,7 @@
 """What the conductor sends to the stages: frames with header, number and trace filled in."""
 
+import asyncio
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -38,6 +40,9 @@ _MODALITIES: Final = {
     TurnModality.VOICE: Modality.MODALITY_VOICE,
     TurnModality.TEXT: Modality.MODALITY_TEXT,
 }
+_TOLD_S: Final = 10.0
+_MOST_TOLD: Final = 256
+"""Frames that may have to be told again; over it the oldest are forgotten."""
 _SUMMARY: Final = "What was said before, in short: "
 _OUTCOMES: Final = {
     "result": ToolOutcome.TOOL_OUTCOME_RESULT,
@@ -46,6 +51,9 @@ _OUTCOMES: Final = {
     "cancelled": ToolOutcome.TOOL_OUTCOME_CANCELLED,
     "unknown": ToolOutcome.TOOL_OUTCOME_UNKNOWN,
 }
+
+
+ToldFrame = State | Turn | Reply | Finalize
 
 
 def messages_of(entry: Entry) -> list[Message]:
@@ -101,6 +109,14 @@ class FrameWriter:
         self._outbox = outbox
         self._number = 0
         self._states = 0
+        self._told: deque[tuple[float, str, ToldFrame]] = deque(maxlen=_MOST_TOLD)
+        self._loop = asyncio.get_running_loop()
+
+    def tell_again(self, since_s: float) -> None:
+        """Send again what was sent since a time (of the loop, in s), with the numbers that it had."""
+        for at_s, subject, frame in self._told:
+            if at_s >= since_s:
+                self._outbox.put(subject, frame)
 
     def state(
         self, speech: CallerSpeech, living: Sequence[LivingAttempt], leases: Iterable[HeldLease], *, ended: bool
@@ -129,7 +145,7 @@ class FrameWriter:
             speech_to_sample=speech.to_sample,
             ended=ended,
         )
-        self._outbox.put(self._subjects.control(Control.STATE), frame)
+        self._tell(self._subjects.control(Control.STATE), frame)
 
     def turn(self, generation: Generation, prompt: str, segments_kept: int) -> None:
         """Start an attempt, or have another worker go on with it: all that the generation needs."""
@@ -154,17 +170,17 @@ class FrameWriter:
             tool_results=[_result(call) for step in generation.done for call in step.records],
             segments_kept=segments_kept,
         )
-        self._outbox.put(self._subjects.control(Control.TURN), frame)
+        self._tell(self._subjects.control(Control.TURN), frame)
 
     def segment(self, key: AttemptKey, number: int, text: str, spoken: str) -> None:
         """Have a segment spoken that no model makes now: a filler, or the rest of one whose voice broke off."""
         frame = Reply(header=self._header(key, number), kind=ReplyKind.REPLY_KIND_SEGMENT, text=text, spoken=spoken)
-        self._outbox.put(self._subjects.report(Report.REPLY), frame)
+        self._tell(self._subjects.report(Report.REPLY), frame)
 
     def reply_end(self, key: AttemptKey, segments: int) -> None:
         """Say again how many segments a reply has, to a voice that came later."""
         frame = Reply(header=self._header(key), kind=ReplyKind.REPLY_KIND_END, segments=segments)
-        self._outbox.put(self._subjects.report(Report.REPLY), frame)
+        self._tell(self._subjects.report(Report.REPLY), frame)
 
     def verbatim(self, key: AttemptKey, segments: Sequence[str]) -> None:
         """Have a text spoken as it is: straight to tts, as if a model had said it."""
@@ -174,12 +190,19 @@ class FrameWriter:
 
     def finalize(self, finalize_id: int, through_sample: int) -> None:
         frame = Finalize(header=self._header(), finalize_id=finalize_id, through_sample=through_sample)
-        self._outbox.put(self._subjects.control(Control.FINALIZE), frame)
+        self._tell(self._subjects.control(Control.FINALIZE), frame)
 
     def playout(self, segment_key: tuple[int, int, int], sample: int, queued_ms: int, *, held: bool) -> None:
         turn, attempt, segment = segment_key
         frame = Playout(header=self._header((turn, attempt), segment), sample=sample, queued_ms=queued_ms, held=held)
         self._outbox.put(self._subjects.control(Control.PLAYOUT), frame)
+
+    def _tell(self, subject: str, frame: ToldFrame) -> None:
+        now_s = self._loop.time()
+        while self._told and self._told[0][0] < now_s - _TOLD_S:
+            self._told.popleft()
+        self._told.append((now_s, subject, frame))
+        self._outbox.put(subject, frame)
 
     def _header(self, key: AttemptKey = (0, 0), segment: int = 0) -> Header:
         self._number += 1

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from natter_gateway.conductor.caller_audio import CallerAudio
+from natter_gateway.conductor.caller_audio import CallerAudio, sound_from_sample
 from natter_gateway.conductor.final_due import FinalDue
 from natter_gateway.conductor.frames import CallerSpeech, FrameWriter
 from natter_gateway.conductor.page import Page
@@ -68,10 +68,10 @@ class HearingSide:
         """What recognition has to know now."""
         return self._audio.speech(self._machine.caller)
 
-    @property
-    def replay_from_sample(self) -> int | None:
+    def replay_from_sample(self, stage: Stage) -> int | None:
         """Where a new vad or stt worker has to begin to read; None: with what comes now."""
-        return self._audio.replay_from_sample(self._machine.caller)
+        caller = self._machine.caller
+        return sound_from_sample(caller) if stage == Stage.STAGE_VAD else self._audio.replay_from_sample(caller)
 
     @property
     def settled_through_sample(self) -> int:

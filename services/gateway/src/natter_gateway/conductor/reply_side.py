@@ -320,17 +320,8 @@ class ReplySide:
         if stage == Stage.STAGE_LLM:
             self.tools.executor_lost()
         if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
-            self._progress.replaced(stage)
+            self._progress.done(stage)
             self.voice.stage_lost()
-            self._give_up_guess()
-
-    def suspect(self, stage: Stage) -> None:
-        """Frames to or from a worker may be missing."""
-        self._progress.suspect(stage, self._now_ms())
-
-    def stage_idled(self, stage: Stage) -> None:
-        """What a worker was preparing may be lacking."""
-        if stage in (Stage.STAGE_LLM, Stage.STAGE_TTS):
             self._give_up_guess()
 
     def _give_up_guess(self) -> None:
@@ -358,12 +349,6 @@ class ReplySide:
             return self.voice.wanted
         reply = self.voice.reply
         return stage == Stage.STAGE_LLM and reply is not None and not reply.ended
-
-    def is_made_by(self, stage: Stage) -> bool:
-        """Whether a stage is at work on the reply."""
-        if stage == Stage.STAGE_LLM:
-            return self._generation is not None and self._generation.running
-        return self.needs(stage)
 
     # --- Parts
 

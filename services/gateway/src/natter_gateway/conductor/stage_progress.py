@@ -12,8 +12,6 @@ _HEARING_LIMITS: Final = {
 _FIRST_MS: Final = {Stage.STAGE_LLM: 7_000.0, Stage.STAGE_TTS: 5_000.0}
 _NEXT_MS: Final = {Stage.STAGE_LLM: 5_000.0, Stage.STAGE_TTS: 4_000.0}
 """Providers give up sooner by themselves, and say why: this is for workers that don't."""
-_SUSPECTED_MS: Final = 400.0
-"""For one that may not have got what it was told, or whose answer may have got lost."""
 
 
 class HearingProgress:
@@ -39,7 +37,6 @@ class ReplyProgress:
 
     def __init__(self) -> None:
         self._due_ms: dict[Stage, float] = {}
-        self._suspected: set[Stage] = set()
 
     @property
     def due_ms(self) -> float | None:
@@ -48,23 +45,10 @@ class ReplyProgress:
 
     def asked(self, stage: Stage, now_ms: float) -> None:
         """A stage got something to do, unless it had something before."""
-        self._due_ms.setdefault(stage, now_ms + (_SUSPECTED_MS if stage in self._suspected else _FIRST_MS[stage]))
-
-    def suspect(self, stage: Stage, now_ms: float) -> None:
-        """Frames to or from its worker may be missing: if none comes soon, they are."""
-        if stage in _FIRST_MS:
-            self._suspected.add(stage)
-        if stage in self._due_ms:
-            self._due_ms[stage] = min(self._due_ms[stage], now_ms + _SUSPECTED_MS)
-
-    def replaced(self, stage: Stage) -> None:
-        """Another worker has nothing to do with it."""
-        self._suspected.discard(stage)
-        self.done(stage)
+        self._due_ms.setdefault(stage, now_ms + _FIRST_MS[stage])
 
     def moved(self, stage: Stage, now_ms: float) -> None:
         """A piece of it came, and there is more to come."""
-        self._suspected.discard(stage)
         self._due_ms[stage] = now_ms + _NEXT_MS[stage]
 
     def done(self, stage: Stage) -> None:

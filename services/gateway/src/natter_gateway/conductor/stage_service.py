@@ -1,9 +1,10 @@
-"""Who serves a session's stages, and what follows when one fails, is suspected, is replaced or is not to be had."""
+"""Who serves a session's stages, and what follows when one fails, is replaced or is not to be had."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from natter_common.metrics import Metrics
 from natter_gateway.conductor.fence import Fence
+from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
 from natter_gateway.conductor.page import Page
 from natter_gateway.conductor.reply_side import ReplySide
@@ -22,6 +23,7 @@ class StageService:
     def __init__(
         self,
         machine: TurnMachine,
+        frames: FrameWriter,
         hearing: HearingSide,
         reply: ReplySide,
         page: Page,
@@ -38,10 +40,11 @@ class StageService:
         """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
         self.on_stuck: Callable[[Stage], None] = lambda _stage: None
         """Told of a stage whose worker does not go on."""
-        self.on_missing: Callable[[Stage], None] = lambda _stage: None
+        self.on_lacking: Callable[[Stage], None] = lambda _stage: None
         """Told of a stage of whose frames some did not come."""
-        self.fence = Fence(metrics, self._missing)
+        self.fence = Fence(metrics, self._lacking)
         self._machine = machine
+        self._frames = frames
         self._hearing = hearing
         self._reply = reply
         self._page = page
@@ -62,17 +65,14 @@ class StageService:
         """Nothing goes on."""
         return self._is_idle()
 
-    def works(self, stage: Stage) -> bool:
-        """Whether a stage has something to do now: what it was told or has told may be missing then."""
-        return stage in (Stage.STAGE_VAD, Stage.STAGE_STT) or self._reply.is_made_by(stage)
-
-    def replay_from_sample(self, unheard_from_sample: int) -> int:
+    def replay_from_sample(self, stage: Stage, unheard_from_sample: int) -> int:
         """Where a new vad or stt worker has to begin to read, if the last one heard nothing from a sample on."""
-        begin = self._hearing.replay_from_sample
+        begin = self._hearing.replay_from_sample(stage)
         return max(self._hearing.settled_through_sample, unheard_from_sample) if begin is None else begin
 
     def on_progress(self, lease: HeldLease, held: Held, mic_sample: int) -> None:
         """How far a worker is, while the microphone is at a sample."""
+        self.fence.told(lease, held.sent)
         current = self.leases.get(lease.stage) == lease
         if current and self._hearing_progress.stalls(lease.stage, lease.epoch, held.sample, mic_sample):
             self.on_stuck(lease.stage)
@@ -91,8 +91,8 @@ class StageService:
         """A worker does not go on with what is due."""
         self.on_stuck(stage)
 
-    def _missing(self, stage: Stage) -> None:
-        self.on_missing(stage)
+    def _lacking(self, stage: Stage) -> None:
+        self.on_lacking(stage)
 
     # --- What becomes of leases
 
@@ -101,16 +101,17 @@ class StageService:
         self.leases.pop(stage, None)
         self._reply.stage_lost(stage)
 
-    def frames_suspected(self, stage: Stage) -> None:
-        """Frames to or from a stage may be missing: it is told anew what is current, and has little time to go on."""
-        self._reply.suspect(stage)
-        self._publish_state()
-        self._handle(ev.Tick())
+    def lacks(self, lease: HeldLease) -> bool:
+        """Whether frames of a lease did not come."""
+        return self.fence.lacks(lease)
 
-    def frames_lost(self, stage: Stage) -> None:
-        """Frames of a stage that has nothing to do now are missing: only what was prepared is given up."""
-        self._reply.stage_idled(stage)
-        self._publish_state()
+    def have(self, lease: HeldLease) -> Mapping[str, int]:
+        """Up to which number they all came, by subject."""
+        return self.fence.have(lease)
+
+    def tell_again(self, since_s: float) -> None:
+        """What the stages were told since a time (of the loop, in s) may not have come: it is told again."""
+        self._frames.tell_again(since_s)
 
     def stage_hopeless(self, stage: Stage, words: str) -> None:
         """Nobody can serve a stage until somebody does something about it: the caller is told, once."""

@@ -341,8 +341,9 @@ class EchoFilter:
     def _on_speech(self, frame: Speech) -> list[Speech]:
         if self._utterance is _Utterance.SWALLOWED and len(self._withheld) == 1:
             self._withheld.append(_copy(frame))
-        if self._utterance is not _Utterance.PASSED or self._told_speech or self._broke_through:
+        if self._utterance is not _Utterance.PASSED or self._broke_through:
             return []
+        # A new worker tells again what is known, or of the next utterance if the end of this one was lost.
         self._told_speech = True
         return [frame]
 

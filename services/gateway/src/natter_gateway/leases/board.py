@@ -9,8 +9,8 @@ GRANT_GRACE_S: Final = 1.0
 """A lease younger than this may be missing in a worker's beat: the beat may be older than the lease."""
 LATE_S: Final = 0.35
 """A worker silent for this long is asked whether it lives: its beats come each 250 ms."""
-GONE_S: Final = 0.8
-"""A worker silent for this long, though asked, is gone: three beats are missing."""
+GONE_S: Final = 1.0
+"""A worker silent for this long, though asked, is gone. One behind a node that stands still is back sooner."""
 
 
 @dataclass(slots=True)

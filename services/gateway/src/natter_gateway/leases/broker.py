@@ -1,7 +1,7 @@
 """Finds a worker with room for a stage and confirms the lease: offer, answers, confirm."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -13,12 +13,14 @@ from natter_gateway.leases.board import HeldLease, WorkerLoad
 from natter_proto import (
     BadFrameError,
     BadTokenError,
+    Header,
     Lease,
     LeaseClass,
     Offer,
     OfferAnswer,
     RealmSubjects,
     Release,
+    Repeat,
     SpeechEnds,
     Stage,
     WorkerAnswer,
@@ -150,6 +152,15 @@ class LeaseBroker:
     async def order(self, held: HeldLease, request: WorkerRequest, timeout_s: float) -> WorkerAnswer:
         """Ask the worker of a lease for something; raises `NoAnswerError`, `LinkDownError`, `BadFrameError`."""
         return await self._link.request(self._subjects.worker(held.worker), request, WorkerAnswer, timeout_s)
+
+    async def repeat(self, held: HeldLease, have: Mapping[str, int], timeout_s: float) -> bool | None:
+        """Have a worker publish again what is behind `have`. False: it does not have all. None: no answer in time."""
+        header = Header(session=held.session, term=held.term, epoch=held.epoch)
+        try:
+            answer = await self.order(held, WorkerRequest(repeat=Repeat(header=header, have=have)), timeout_s)
+        except (NoAnswerError, LinkDownError, BadFrameError):
+            return None
+        return answer.ok
 
     async def ping(self, worker: str, timeout_s: float) -> bool | None:
         """True: alive. False: its process is gone. None: no answer in time."""

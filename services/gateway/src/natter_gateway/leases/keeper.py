@@ -97,13 +97,10 @@ class LeaseKeeper:
 
     async def _watch(self, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
-        link_losses = self._link.losses
         while True:
-            await asyncio.sleep(_WATCH_INTERVAL_S)
-            now = loop.time()
-            if self._link.up and self._link.losses != link_losses:
-                link_losses = self._link.losses
+            if await self._link.back_within(_WATCH_INTERVAL_S):
                 self._frames_lost(self._board.leases(), self._link.good_until)
+            now = loop.time()
             for worker in self._board.late(now):
                 if not self._link.settled:
                     # Whoever is cut off judges nobody.

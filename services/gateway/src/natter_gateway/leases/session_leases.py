@@ -24,6 +24,14 @@ _WAIT_S: Final = 0.25
 _DRAIN_S: Final = 20.0
 """A worker that drains may keep the stage so long, in case nobody falls silent before."""
 _LOOK_S: Final = 0.1
+_ON_THE_WAY_S: Final = 0.02
+"""A frame that seems to be missing may be on its way: beats are read beside it."""
+UNDER_WAY_S: Final = 0.3
+"""Frames from so long before a link was heard last may have been lost with it."""
+_REPEAT_S: Final = 0.25
+_REPEATED_S: Final = 0.05
+_REPEAT_WITHIN_S: Final = 3.0
+"""Longer than it takes until a worker behind a node that stands still is back, or gone."""
 _NAMES: Final = {
     Stage.STAGE_VAD: "Speech detection",
     Stage.STAGE_STT: "Speech recognition",
@@ -40,9 +48,9 @@ class StageUser(Protocol):
 
     @property
     def idle(self) -> bool: ...
-    def works(self, stage: Stage) -> bool: ...
-    def frames_suspected(self, stage: Stage) -> None: ...
-    def frames_lost(self, stage: Stage) -> None: ...
+    def lacks(self, lease: HeldLease) -> bool: ...
+    def have(self, lease: HeldLease) -> Mapping[str, int]: ...
+    def tell_again(self, since_s: float) -> None: ...
     def stage_lost(self, stage: Stage) -> None: ...
     def stage_leased(self, lease: HeldLease) -> None: ...
     def stage_hopeless(self, stage: Stage, words: str) -> None: ...
@@ -51,7 +59,8 @@ class StageUser(Protocol):
 class SessionLeases:
     """`spawn` starts named tasks that the gateway owns.
 
-    `from_sample` says where a new worker begins to read if the last one heard nothing since a time (of the loop, in s).
+    `from_sample` says where a stage's new worker begins to read if the last one heard nothing since a time (of the
+    loop, in s).
     """
 
     def __init__(
@@ -66,7 +75,7 @@ class SessionLeases:
         log: Log,
         *,
         spawn: Callable[[Coroutine[None, None, None], str], None],
-        from_sample: Callable[[float], int],
+        from_sample: Callable[[Stage, float], int],
         gone: Callable[[str], None],
     ) -> None:
         """`gone` is told in words that a stage can't be had any more."""
@@ -88,6 +97,10 @@ class SessionLeases:
         """The worker that was stuck last: asked again if there is no other."""
         self._unheard_since_s: dict[Stage, float] = {}
         """Of stages that are being replaced: up to when somebody surely heard the caller."""
+        self._asking: dict[Stage, HeldLease] = {}
+        """Leases whose frames are being asked for a second time."""
+        self._telling = False
+        self._untold_since_s: float | None = None
         self._over = asyncio.Event()
 
     async def take_all(self) -> None:
@@ -124,28 +137,75 @@ class SessionLeases:
     def on_frames_lost(self, lease: HeldLease, since_s: float) -> None:
         """Frames to or from a worker may be missing since then.
 
-        Of most stages it shows whether they are: by the number of the next frame, or as none comes. Detection says
-        nothing for as long as nothing changes: another hears again what it may have told of.
+        All that was sent since then, either way, is sent again: who has got it already takes no notice.
         """
         if not self._serves(lease):
             return
-        if lease.stage == Stage.STAGE_VAD:
-            self._renew(lease, since_s)
-        else:
-            self._user.frames_suspected(lease.stage)
+        self._tell_again(since_s)
+        self._ask_again(lease, anyway=True)
+        text = self._user.leases.get(Stage.STAGE_LLM)
+        if lease.stage == Stage.STAGE_TTS and text is not None:
+            # What is to be spoken came from there.
+            self._ask_again(text, anyway=True)
 
-    def on_missing(self, stage: Stage) -> None:
-        """Frames of a stage did not come, though its worker sent them: whoever works now begins anew where it was."""
-        lease, now_s = self._user.leases.get(stage), asyncio.get_running_loop().time()
-        if lease is None or not self._serves(lease):
+    def on_lacking(self, stage: Stage) -> None:
+        """Frames of a stage did not come, though its worker sent them."""
+        lease = self._user.leases.get(stage)
+        if lease is not None and self._serves(lease):
+            self._ask_again(lease, anyway=False)
+
+    def _tell_again(self, since_s: float) -> None:
+        self._untold_since_s = since_s if self._untold_since_s is None else min(since_s, self._untold_since_s)
+        if not self._telling:
+            self._telling = True
+            self._spawn(self._told_again(), f"tell-again-{self._session}")
+
+    async def _told_again(self) -> None:
+        """Once for all stages that may have missed something."""
+        await self._wait(_ON_THE_WAY_S)
+        self._telling = False
+        since_s, self._untold_since_s = self._untold_since_s, None
+        if since_s is not None and not self._over.is_set():
+            self._user.tell_again(since_s - UNDER_WAY_S)
+
+    def _ask_again(self, lease: HeldLease, *, anyway: bool) -> None:
+        asking = self._asking.get(lease.stage)
+        if asking == lease and not anyway:
             return
-        self._log.warning("frames are missing", stage=stage_name(stage), worker=lease.worker)
-        if not self._user.works(stage):
-            self._user.frames_lost(stage)
-            return
-        voice = self._user.leases.get(Stage.STAGE_TTS)
+        self._asking[lease.stage] = lease
+        self._spawn(self._have_repeated(lease, anyway=anyway), f"repeat-{stage_name(lease.stage)}-{self._session}")
+
+    async def _have_repeated(self, lease: HeldLease, *, anyway: bool) -> None:
+        """Have a worker send again what did not come. If it can't be had, another begins anew where this one was."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + _REPEAT_WITHIN_S
+        try:
+            await self._wait(_ON_THE_WAY_S)
+            while self._serves(lease) and (anyway or self._user.lacks(lease)):
+                # Text goes to the voice too: what came here may not have come there.
+                all_of_it = anyway and lease.stage == Stage.STAGE_LLM
+                have: Mapping[str, int] = {} if all_of_it else self._user.have(lease)
+                repeated = await self._broker.repeat(lease, have, _REPEAT_S)
+                if repeated is not None:
+                    anyway = False
+                    await self._wait(_REPEATED_S)
+                lost = repeated is False or loop.time() > until_s
+                if lost and self._serves(lease) and self._user.lacks(lease):
+                    self._lose_frames(lease)
+                    return
+                if repeated is None:
+                    if loop.time() > until_s:
+                        return
+                    await self._wait(_ON_THE_WAY_S)
+        finally:
+            if self._asking.get(lease.stage) == lease:
+                del self._asking[lease.stage]
+
+    def _lose_frames(self, lease: HeldLease) -> None:
+        self._log.warning("frames are missing", stage=stage_name(lease.stage), worker=lease.worker)
+        voice, now_s = self._user.leases.get(Stage.STAGE_TTS), asyncio.get_running_loop().time()
         self._renew(lease, now_s)
-        if stage == Stage.STAGE_LLM and voice is not None and self._user.works(Stage.STAGE_TTS):
+        if lease.stage == Stage.STAGE_LLM and voice is not None:
             # It may be saying text that did not come here, and that another model writes otherwise.
             self._renew(voice, now_s)
 
@@ -249,7 +309,7 @@ class SessionLeases:
                 if (words := chain.hopeless(loop.time())) is not None:
                     self._user.stage_hopeless(stage, words)
                 await self._wait(chain.pause_s(loop.time()))
-                from_sample = self._from_sample(self._unheard_since_s[stage])
+                from_sample = self._from_sample(stage, self._unheard_since_s[stage])
                 try:
                     held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample, self._order(stage))
                 except LeaseRefusedError as error:
@@ -288,7 +348,7 @@ class SessionLeases:
         stage = lease.stage
         self._replacing.add(stage)
         try:
-            from_sample = self._from_sample(asyncio.get_running_loop().time())
+            from_sample = self._from_sample(stage, asyncio.get_running_loop().time())
             held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample, [lease.provider])
         except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
             self._log.info("nobody goes on yet for a worker that leaves", stage=stage_name(stage), reason=str(error))
@@ -317,7 +377,7 @@ class SessionLeases:
                 return
             # Asked again later, whatever comes of it.
             chain.put_off(better, asyncio.get_running_loop().time())
-            from_sample = self._from_sample(asyncio.get_running_loop().time())
+            from_sample = self._from_sample(stage, asyncio.get_running_loop().time())
             held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample, better)
         except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
             self._log.info("not to be had yet", stage=stage_name(stage), reason=str(error))

@@ -139,6 +139,10 @@ class Detection:
             case Pausing(firm_at_ms=None) as dip:
                 talking = Talking(dip.speech_sample, dip.speech_since_ms)
                 floor.pause(floor.pausing(talking, event.sample, quiet_since_ms, now_ms), event.through_sample)
+            case Stirring():
+                # That it was speech was not heard here.
+                self._on_speech(ev.SpeechConfirmed(event.sample, event.sample), now_ms)
+                self._on_paused(event, now_ms)
             case Interjecting() as sound:
                 self._weigh(sound, event.sample, event.through_sample, quiet_since_ms)
             case _:
@@ -156,6 +160,9 @@ class Detection:
                 if isinstance(before, Pausing) and opened:
                     sound = replace(sound, before_sound=before.before_sound or before)
                 floor.pause(replace(sound, opened=opened), event.through_sample)
+            case Talking() | Pausing(firm_at_ms=None):
+                # Another detector heard only its end.
+                self._on_paused(ev.Paused(event.sample, event.through_sample, 0.0), now_ms)
             case Interjecting() as sound:
                 self._weigh(sound, event.sample, event.through_sample, quiet_since_ms)
             case _:

@@ -30,7 +30,7 @@ from natter_gateway.turns.states import (
     Weighing,
 )
 
-VERSION: Final = "4"
+VERSION: Final = "5"
 """Of the machine's decisions: raise it with every change of them. It is recorded with a call, so that a replay knows
 whether it may expect the same."""
 
