@@ -1,6 +1,5 @@
 """The whole of Natter, started as `make up` starts it, and what the browser tests need around it."""
 
-import http.server
 import json
 import os
 import shutil
@@ -10,7 +9,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +16,7 @@ import pytest
 
 from natter_local import launch
 from natter_local.ports import free_port
+from natter_testing.browser.direct_page import direct_page
 
 _ROOT: Final = Path(__file__).parents[2]
 _WEB: Final = _ROOT / "web"
@@ -83,27 +82,10 @@ def page_url(natter: RunningNatter) -> str:
 
 
 @pytest.fixture(scope="session")
-def direct_page_url(natter: RunningNatter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A page of another origin that uses the official client without /start: web/tests/direct-page."""
-    folder = tmp_path_factory.mktemp("direct-page")
-    vite = _WEB / "node_modules" / ".bin" / "vite"
-    if not vite.exists():
-        pytest.fail("the page's packages are not installed: run `make web`, or `npm ci` in web/")
-    command = [vite, "build", "tests/direct-page", "--outDir", folder, "--emptyOutDir", "--logLevel", "warn"]
-    built = subprocess.run(command, cwd=_WEB, capture_output=True, text=True)
-    assert built.returncode == 0, built.stdout + built.stderr
-    handler = partial(_QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, name="direct-page")
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/?gateway={natter.url}"
-        server.shutdown()
-        thread.join()
-
-
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has in the base class
-        pass
+def direct_page_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page of another origin that uses the official client without /start, without the gateway that it is to call."""
+    with direct_page(_WEB, tmp_path_factory.mktemp("direct-page")) as url:
+        yield url
 
 
 def _is_setting(name: str) -> bool:

@@ -17,11 +17,12 @@ MOST_WRONG_OF_CALLER: Final = 0.15
 MOST_WRONG_OF_BOT: Final = 0.15
 
 
-def test_a_conversation_straight_through_the_offer(direct_page_url: str, tmp_path: Path) -> None:
+def test_a_conversation_straight_through_the_offer(page_url: str, direct_page_url: str, tmp_path: Path) -> None:
+    gateway = page_url.partition("/?")[0]
     microphone = microphone_file(tmp_path / "question.wav", 3.0, QUESTION)
     with open_tab(tmp_path, microphone) as tab:
         page = tab.page
-        page.goto(f"{direct_page_url}&bot=brief")
+        page.goto(f"{direct_page_url}/?gateway={gateway}&bot=brief")
         page.click("#connect")
         page.wait_for_function("() => direct.ready || direct.error")
         assert page.evaluate("direct.error") == ""

@@ -47,6 +47,7 @@ class EchoSession(StageSession):
         await self._outlet.speech(Speech(sample=reply.header.segment))
 
     async def on_finalize(self, finalize: Finalize) -> None:
+        self._outlet.took(3.0, 1.0)
         await self._outlet.speech(Speech(through_sample=finalize.finalize_id))
 
     async def run(self) -> None:
@@ -222,3 +223,11 @@ async def test_a_request_for_a_final_that_comes_twice_is_answered_once(nats_url:
             await stage.send_finalize(finalize_id, 16_000)
         await stage.wait_for(Speech, lambda said: said.through_sample == 3)
         assert [said.through_sample for said in stage.of(Speech)] == [1, 2, 3]
+
+
+async def test_a_slow_worker_says_that_it_is_busy(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        await stage.wait_until(lambda: any(0.0 < beat.load < 0.5 for beat in stage.beats))
+        await stage.send_finalize(1, 16_000)
+        await stage.wait_until(lambda: stage.beats[-1].load > 0.9)

@@ -25,6 +25,7 @@ class FakePeer:
         """Whether it said goodbye, once it is closed."""
         self.sent: list[str] = []
         self.undelivered = 0
+        self.packets_received = 0
         self.candidates: list[str] = []
 
     def become(self, state: str) -> None:
@@ -208,3 +209,21 @@ async def test_a_new_client_is_sent_nothing_of_what_another_missed() -> None:
     second.connect()
     assert second.sent == []
     await fixture.settle()
+
+
+async def test_a_caller_of_whom_nothing_comes_is_not_heard(fixture: Fixture) -> None:
+    peer = await fixture.offer()
+    peer.connect()
+    for now_s, packets, heard in (
+        (100.0, 10, True),
+        (102.4, 10, True),
+        (102.5, 10, False),
+        (110.0, 11, True),
+        (110.5, 11, True),
+    ):
+        peer.packets_received = packets
+        assert fixture.line.is_heard(now_s) is heard, now_s
+    peer.become("disconnected")
+    assert not fixture.line.is_heard(111.0)
+    peer.become("connected")
+    assert fixture.line.is_heard(112.0)

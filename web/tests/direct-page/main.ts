@@ -15,10 +15,18 @@ const client = new PipecatClient({
   enableCam: false,
 });
 
-const state = { ready: false, error: "", events: [] as RTVIEvent[] };
+let id = "";
+const state = {
+  ready: false,
+  error: "",
+  events: [] as RTVIEvent[],
+  send: (text: string) => client.sendText(text),
+  id: () => id,
+};
 Object.assign(window, { direct: state });
 for (const type of Object.values(RTVIEvent)) client.on(type, () => state.events.push(type));
 
+client.on(RTVIEvent.BotConnected, (bot) => (id = bot.id));
 client.on(RTVIEvent.TrackStarted, (track, participant) => {
   const player = document.querySelector("audio");
   if (player && !participant?.local && track.kind === "audio") player.srcObject = new MediaStream([track]);

@@ -10,6 +10,8 @@ from natter_common.logs import Log
 from natter_gateway.peer import Peer
 
 MAX_UNSENT: Final = 256
+_SILENT_S: Final = 2.5
+"""Clients say that they are there each second, whatever their microphones do."""
 
 OnState = Callable[[Peer, str], None]
 OnChannel = Callable[[Peer], None]
@@ -43,6 +45,8 @@ class Line:
         self._peer: Peer | None = None
         self._coming: _Coming | None = None
         self._unready = False
+        self._packets = 0
+        self._heard_at = 0.0
         self._unsent: deque[str] = deque(maxlen=MAX_UNSENT)
         self._sent: deque[str] = deque(maxlen=MAX_UNSENT)
         """Over the connection in use: what it did not deliver goes over the next one, to the same client."""
@@ -51,6 +55,14 @@ class Line:
     def began(self) -> bool:
         """Whether there ever was a connection."""
         return self._peer is not None
+
+    def is_heard(self, now_s: float) -> bool:
+        """Whether anything has come from the caller of late; to be asked twice a second. Times are the loop's."""
+        packets = 0 if self._peer is None else self._peer.packets_received
+        if packets != self._packets or self.lost_at is not None:
+            # Whether a new connection is heard shows when it is there.
+            self._packets, self._heard_at = packets, now_s
+        return self.lost_at is None and now_s - self._heard_at < _SILENT_S
 
     @property
     def round_trip_ms(self) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from typing import Final
 
 from natter_common.http import Health, serve
 from natter_common.memory import keep_for_good
@@ -23,6 +24,8 @@ from natter_gateway.signalling import Signalling
 
 Background = list[asyncio.Task[None]]
 
+_MOVE_WITHIN: Final = 2 / 3
+"""Of the time to drain: so long callers may stay who never fall silent."""
 _DESCRIPTION = "Natter's gateway: serves the page, answers calls over WebRTC, conducts the conversations."
 
 
@@ -124,7 +127,7 @@ async def _drain(service: Service, settings: GatewaySettings, sessions: Sessions
     sessions.draining = True
     service.log.info("draining", sessions=len(sessions))
     async with asyncio.TaskGroup() as tasks:
-        moving = tasks.create_task(sessions.move_all(settings.drain_s / 2), name="move-callers")
+        moving = tasks.create_task(sessions.move_all(settings.drain_s * _MOVE_WITHIN), name="move-callers")
         await sessions.wait_until_empty(settings.drain_s)
         moving.cancel()
     await sessions.close_all("gateway_left", "The server is restarting. Please call again in a moment.")

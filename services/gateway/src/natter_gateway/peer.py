@@ -19,7 +19,7 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.sdp import candidate_from_sdp
 
 from natter_common.logs import Log
-from natter_gateway.media.delivery import undelivered_messages
+from natter_gateway.media.delivery import packets_received, undelivered_messages
 from natter_gateway.media.hook import LossHook, MicHook
 from natter_gateway.media.playout import Playout, PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
@@ -123,6 +123,11 @@ class Peer:
             await self._pc.addIceCandidate(parsed)
         except (ValueError, InvalidStateError) as error:
             raise CandidateError(str(error)) from error
+
+    @property
+    def packets_received(self) -> int:
+        """Of sound, reports and texts, so far."""
+        return packets_received(self._pc)
 
     @property
     def undelivered(self) -> int:

@@ -227,6 +227,10 @@ class Session:
         """Since when there is no connection to the caller (loop time)."""
         return self._line.lost_at
 
+    def look(self, now_s: float) -> None:
+        """To be called twice a second (loop time): is the caller still to be heard?"""
+        self._attendant.line_heard(self._line.is_heard(now_s))
+
     # --- Life
 
     async def open(self) -> None:

@@ -176,6 +176,7 @@ class Sessions:
             now = loop.time()
             grace_s = self._parts.settings.reconnect_grace_s
             for session in list(self._open.values()):
+                session.look(now)
                 if session.lost_at is not None and now - session.lost_at > grace_s:
                     self._end(session, "connection_lost")
             for session_id, (_, since) in list(self._reserved.items()):

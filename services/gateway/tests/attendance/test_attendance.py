@@ -186,6 +186,33 @@ def test_whoever_does_not_stop_is_interrupted() -> None:
     assert isinstance(call.attendance.state, Left)
 
 
+def test_nobody_is_asked_over_a_broken_line() -> None:
+    call = Call()
+    call.quiet()
+    call.wait(20_000)
+    call.attendance.line_lost()
+    call.wait(60_000)
+    assert call.out == []
+    call.take(call.attendance.start(call.now_ms))
+    call.wait(29_999)
+    assert call.out == []
+    call.wait(1)
+    assert [type(item) for item in call.out] == [Say], "as long after the return as ever"
+
+
+def test_a_goodbye_over_a_broken_line_ends_no_call() -> None:
+    call = Call()
+    call.quiet()
+    call.wait(30_000)
+    call.say()
+    call.wait(15_000)
+    assert isinstance(call.attendance.state, Leaving)
+    call.attendance.line_lost()
+    call.say()
+    call.wait(60_000)
+    assert not [item for item in call.out if isinstance(item, Close)]
+
+
 def test_a_new_connection_does_not_make_the_call_longer() -> None:
     call = Call()
     call.busy()
@@ -205,14 +232,18 @@ def test_a_bot_says_how_it_is() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(("busy", "quiet", "caller_active", "tick")), st.integers(0, 40_000)), max_size=200
+        st.tuples(st.sampled_from(("busy", "quiet", "caller_active", "line_lost", "tick")), st.integers(0, 40_000)),
+        max_size=200,
     )
 )
 def test_it_ends_once_and_in_time(steps: list[tuple[str, int]]) -> None:
     call = Call()
     for name, wait_ms in steps:
         call.wait(wait_ms)
-        call.take(getattr(call.attendance, name)(call.now_ms))
+        if name == "line_lost":
+            call.attendance.line_lost()
+        else:
+            call.take(getattr(call.attendance, name)(call.now_ms))
     call.wait(700_000)
     closed = [item for item in call.out if isinstance(item, Close)]
     assert len(closed) == 1

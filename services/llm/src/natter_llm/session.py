@@ -43,6 +43,8 @@ _REASONS: Final = {
 }
 
 _SUMMARY_DEADLINE_S: Final = 25.0
+_FIRST_TOKEN_LIMIT_S: Final = 1.5
+"""Over it callers wait for the model more than for anything else."""
 _Attempt = tuple[int, int]
 _Key = tuple[int, int, int]
 """Turn, attempt and step: an attempt goes on with another generation behind its tools."""
@@ -183,8 +185,10 @@ class _Generation:
             async for event in events:
                 match event:
                     case Delta(text, border):
-                        took_ms = self._mark("first_token") * 1000.0
-                        await self._send(Reply(kind=ReplyKind.REPLY_KIND_DELTA, text=text, took_ms=took_ms))
+                        took_s = self._mark("first_token")
+                        if took_s:
+                            self._outlet.took(took_s, _FIRST_TOKEN_LIMIT_S)
+                        await self._send(Reply(kind=ReplyKind.REPLY_KIND_DELTA, text=text, took_ms=took_s * 1000.0))
                         await self._send_segments(self._segmenter.feed(text, self._clock(), border=border))
                     case ToolCalls(calls):
                         # What was said before is complete: the tools' round may be over before anything follows.

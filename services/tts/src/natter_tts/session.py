@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import Final
 
 from natter_common.trace import trace_id_of
 from natter_common.worker import BadLeaseError, Outlet, Reached, StageSession
@@ -23,6 +24,9 @@ from natter_proto import (
 from natter_tts.lease_settings import parse_settings
 from natter_tts.provider import LooksAhead, TtsError, TtsProvider, TtsStream, VoiceChunk
 from natter_tts.schedule import SpeechSchedule, WantedSegment
+
+FIRST_AUDIO_LIMIT_S: Final = 1.0
+"""Over it a voice makes holes between the sentences of a reply."""
 
 
 class TtsSession(StageSession):
@@ -100,7 +104,9 @@ class TtsSession(StageSession):
                 async for chunk in chunks:
                     await self._outlet.voice(_frame(segment, chunk))
                     if chunk.first_sample == 0 and chunk.pcm:
-                        latency.labels("tts", self._provider.name, "first_audio").observe(loop.time() - began)
+                        took_s = loop.time() - began
+                        latency.labels("tts", self._provider.name, "first_audio").observe(took_s)
+                        self._outlet.took(took_s, FIRST_AUDIO_LIMIT_S)
                     self._look_ahead()
                     # Publishing never yields: without this a long segment would leave the process in one lump.
                     await asyncio.sleep(0)

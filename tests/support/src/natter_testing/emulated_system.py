@@ -33,6 +33,7 @@ def emulated_system(
     env_of: Mapping[str, Mapping[str, str]] = _NOTHING_OF,
     options: Sequence[str] = (),
     nats_url: str | None = None,
+    nats_nodes: int = 1,
     services_file: Path | None = None,
     keep_up: bool = False,
 ) -> LocalSystem:
@@ -61,6 +62,7 @@ def emulated_system(
             },
             env_of=env_of,
             nats_url=nats_url,
+            nats_nodes=nats_nodes,
             services_file=services_file,
             keep_up=keep_up,
             ready_timeout_s=60.0,

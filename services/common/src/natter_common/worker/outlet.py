@@ -8,6 +8,7 @@ from natter_common.link import NatsLink
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_common.worker.sent import SentFrame, SentFrames
+from natter_common.worker.slowness import Slowness
 from natter_proto import (
     MAX_REPLAY_BYTES,
     Ask,
@@ -42,6 +43,7 @@ class Outlet:
         metrics: Metrics,
         log: Log,
         on_fault: Callable[[str, str], None],
+        slowness: Slowness,
     ) -> None:
         """`on_fault` is told the provider and the code of each fault that goes out."""
         self.metrics: Final = metrics
@@ -51,6 +53,7 @@ class Outlet:
         self._realm = realm
         self._subjects = subjects = realm.session(lease.session)
         self._on_fault = on_fault
+        self._slowness = slowness
         self._lease = lease
         self._producer = producer
         self._loop = asyncio.get_running_loop()
@@ -68,6 +71,10 @@ class Outlet:
         for frame in missing:
             await self._link.publish_raw(frame.subject, frame.payload)
         return complete
+
+    def took(self, seconds: float, limit_s: float) -> None:
+        """A piece of work that a caller waits for took so long; at `limit_s` they notice."""
+        self._slowness.note(seconds, limit_s, self._loop.time())
 
     async def speech(self, frame: Speech) -> None:
         await self._send(self._reports[Report.SPEECH], frame)

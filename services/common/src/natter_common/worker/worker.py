@@ -19,6 +19,7 @@ from natter_common.worker.leases import LeaseBook, LeaseKey, TakeResult, key_of
 from natter_common.worker.outlet import Outlet
 from natter_common.worker.runner import SessionRunner
 from natter_common.worker.session import StageSession
+from natter_common.worker.slowness import Slowness
 from natter_proto import (
     Beat,
     Header,
@@ -64,6 +65,7 @@ class Worker:
         self._running: dict[LeaseKey, _Running] = {}
         stage = stage_name(definition.stage)
         self._watch = ProviderWatch(stage, definition.watched, service.metrics, service.log)
+        self._slowness = Slowness()
         self._offers: list[Subscription] = []
         self._listens = False
         self._beats_sent = 0
@@ -73,6 +75,11 @@ class Worker:
     @property
     def sessions(self) -> int:
         return len(self._book)
+
+    @property
+    def _load(self) -> float:
+        """How busy this worker is: full, or slow."""
+        return max(self._book.load, self._slowness.now(asyncio.get_running_loop().time()))
 
     def health(self) -> Health:
         reasons: list[str] = []
@@ -147,10 +154,10 @@ class Worker:
         room = problem is None and self._book.has_room(offer.lease_class, offer.provider)
         # Being full is said at once, so that the conductor need not wait for its deadline.
         if room:
-            await asyncio.sleep(min(1.0, self._book.load) * _OFFER_SPREAD_S)
+            await asyncio.sleep(min(1.0, self._load) * _OFFER_SPREAD_S)
         answer = OfferAnswer(
             worker=self._service.process_id,
-            load=self._book.load,
+            load=self._load,
             room=room,
             detail=self._definition.providers.get(offer.provider, ""),
             words=problem or "",
@@ -227,7 +234,14 @@ class Worker:
         log = service.log.bind(session=lease.session, epoch=lease.epoch)
         subjects = service.subjects.session(lease.session)
         outlet = Outlet(
-            service.link, service.subjects, lease, service.process_id, service.metrics, log, self._watch.on_fault
+            service.link,
+            service.subjects,
+            lease,
+            service.process_id,
+            service.metrics,
+            log,
+            self._watch.on_fault,
+            self._slowness,
         )
         runner = SessionRunner(
             service.link, subjects, lease, self._definition.inputs, self._definition.open_session(lease, outlet), outlet
@@ -297,7 +311,7 @@ class Worker:
             number=self._beats_sent,
             held=[self._held(key) for key in keys if key in self._running],
             draining=self._book.draining,
-            load=self._book.load,
+            load=self._load,
             link_losses=self._service.link.losses,
         )
         await self._service.link.publish_audio(self._service.subjects.beat(gateway), beat)

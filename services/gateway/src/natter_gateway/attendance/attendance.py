@@ -6,14 +6,15 @@ bot, through whoever speaks for it; that it is speaking comes back in as `busy`,
     Engaged --quiet--> Waiting --idle_after_ms--> Asking --said--> Asked --idle_close_ms--> Leaving --said--> Left
        ^                  |                          |               |                         |
        +-- the caller speaks or types (also a Waiting anew, in quiet) -------------------------+ (idle only)
-    Engaged, Waiting, Asking, Asked --max_length_ms, in quiet or 20 s later--> Leaving --said--> Left
+    any but Left --the line is broken--> Away --it is back: Engaged or Waiting
+    Engaged, Waiting, Asking, Asked, Away --max_length_ms, in quiet or 20 s later--> Leaving --said--> Left
 """
 
 import math
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from natter_gateway.attendance.states import Asked, Asking, Engaged, Leaving, Left, Reason, State, Waiting
+from natter_gateway.attendance.states import Asked, Asking, Away, Engaged, Leaving, Left, Reason, State, Waiting
 from natter_gateway.bots import Bot
 
 LENGTH_GRACE_MS: Final = 20_000
@@ -113,6 +114,11 @@ class Attendance:
         if self._too_long_at_ms == math.inf and self._settings.max_length_ms > 0:
             self._too_long_at_ms = now_ms + self._settings.max_length_ms
         return self.caller_active(now_ms)
+
+    def line_lost(self) -> None:
+        """Nothing comes from the caller any more; `start` says that it does again. How long that may be others know."""
+        if not isinstance(self._state, Left):
+            self._state = Away()
 
     def caller_active(self, now_ms: float) -> list[Output]:
         """The caller spoke (words, no mere noise), typed, pressed a key or unmuted."""

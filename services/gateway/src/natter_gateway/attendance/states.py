@@ -53,10 +53,15 @@ class Leaving:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """Nothing comes from the caller, no sound and no sign: the line is broken, and nobody is asked anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """The call is to be closed; nothing matters any more."""
 
     reason: Reason
 
 
-State = Engaged | Waiting | Asking | Asked | Leaving | Left
+State = Engaged | Waiting | Asking | Asked | Leaving | Away | Left

@@ -17,10 +17,21 @@ class Attendant:
         self._attendance = Attendance(AttendanceSettings.of(bot))
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm(self._loop, self._tick)
+        self._line_heard = True
 
     def begin(self) -> None:
         """The caller hears the bot, for the first time or again."""
         self._do(self._attendance.start(self._now_ms()))
+
+    def line_heard(self, heard: bool) -> None:
+        """Whether anything comes from the caller now, be it silence. Nobody is asked questions over a broken line."""
+        if heard == self._line_heard:
+            return
+        self._line_heard = heard
+        if heard:
+            self.begin()
+        else:
+            self._attendance.line_lost()
 
     def caller_active(self) -> None:
         """The caller shows that they are there."""

@@ -1,8 +1,8 @@
-"""Which texts of a data channel have reached the browser: aiortc does not say, its queues do (see `compat`)."""
+"""What has reached the browser, and what has come from it: aiortc does not say, its insides do (see `compat`)."""
 
 from typing import Any, Final
 
-from aiortc import RTCDataChannel
+from aiortc import RTCDataChannel, RTCPeerConnection
 
 _CONTROL: Final = 50
 """Payload protocol of the channel's own messages (RFC 8832, section 8.1)."""
@@ -17,3 +17,9 @@ def undelivered_messages(channel: RTCDataChannel) -> int:
     begun = sum(1 for chunk in chunks if chunk.flags & _LAST_FRAGMENT and chunk.protocol != _CONTROL)
     waiting = sum(1 for _, protocol, _ in transport._data_channel_queue if protocol != _CONTROL)
     return begun + waiting
+
+
+def packets_received(connection: RTCPeerConnection) -> int:
+    """How many packets have come over a connection, those of its set-up not counted."""
+    transports: Any = {each.receiver.transport for each in connection.getTransceivers()}
+    return sum(transport._RTCDtlsTransport__rx_packets for transport in transports)

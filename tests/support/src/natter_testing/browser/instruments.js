@@ -1,6 +1,7 @@
 /**
  * Runs in a page before its own scripts and notes what passes through the browser, whatever the page does with it:
- * when the microphone and the bot are loud, the bot's voice as it was received, each message of the data channel.
+ * when the microphone and the bot are loud, the bot's voice as it was received, each message of the data channel, and the
+ * peer connections themselves.
  *
  * All times are `performance.now()`, ms.
  */
@@ -11,7 +12,7 @@
   /** Quiet for less than this, ms, is a pause inside of speech. */
   const PAUSE_MS = 400;
 
-  const instruments = { microphone: [], voice: [], recordings: [], messages: [], sent: [], channels: [] };
+  const instruments = { microphone: [], voice: [], recordings: [], messages: [], sent: [], channels: [], connections: [] };
   Object.defineProperty(window, "instruments", { value: instruments });
 
   let context;
@@ -90,6 +91,7 @@
   window.RTCPeerConnection = class extends Native {
     constructor(...args) {
       super(...args);
+      instruments.connections.push(this);
       this.addEventListener("track", ({ track }) => {
         if (track.kind !== "audio") return;
         watch(track, instruments.voice);

@@ -116,6 +116,13 @@ class Tab:
         url = cast("str", self.page.evaluate(f"instruments.recordings.at({connection}).take()"))
         return _decode(base64.b64decode(url.partition(",")[2]))
 
+    def audio_bytes(self) -> int:
+        """Of RTP that the newest peer connection has received, whatever the page does with it."""
+        found = self.page.evaluate("""async () => [...(await instruments.connections.at(-1).getStats()).values()]
+            .filter((each) => each.type === "inbound-rtp" && each.kind === "audio")
+            .reduce((sum, each) => sum + each.bytesReceived, 0)""")
+        return int(found)
+
     def screenshot(self, name: str) -> Path:
         """Take a picture of what is to be seen now."""
         path = self._folder / f"{name}.png"
