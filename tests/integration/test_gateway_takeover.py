@@ -175,3 +175,18 @@ async def test_a_gateway_that_leaves_hands_its_calls_over(
             return leaving.pid is None
 
         await eventually(gone, bool, within_s=10.0)
+
+
+async def test_a_call_that_was_started_at_one_gateway_begins_at_another(
+    system: LocalSystem, http: httpx.AsyncClient
+) -> None:
+    first, second = (gateway.url for gateway in system.of(GATEWAY))
+    started = (await http.post(f"{first}/start", json={})).json()["sessionId"]
+    body = {"sdp": await an_offer(), "type": "offer", "pc_id": None, "restart_pc": False}
+    unknown = f"{started[:-1]}{'0' if started[-1] != '0' else '1'}"
+    assert (await http.post(f"{second}/sessions/{unknown}/api/offer", json=body)).status_code == 404
+    answer = await http.post(f"{second}/sessions/{started}/api/offer", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["pc_id"] == started
+    assert (await http.get(f"{first}/health")).json()["sessions"] == 1
+    assert (await http.get(f"{second}/health")).json()["sessions"] == 0

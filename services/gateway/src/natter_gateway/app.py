@@ -52,7 +52,7 @@ def make_app(
         with_bot = signalling.bot((request and request.body) or StartBody())
         try:
             await sessions.has_capacity(with_bot)
-            session = sessions.reserve(with_bot)
+            session = await sessions.reserve(with_bot)
         except (NotServingError, LinkDownError) as error:
             raise later(str(error)) from error
         servers = [server.model_dump(exclude_none=True) for server in settings.ice_servers]

@@ -5,19 +5,37 @@ import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
+from nats.aio.msg import Msg
+
+from natter_common.link import LinkDownError, Subscription
 from natter_common.logs import Log
 from natter_gateway.bots.model import Bot
+from natter_gateway.elsewhere import knows_secret
 from natter_gateway.journal.snapshot import BadSnapshotError
 from natter_gateway.journal.snapshot_store import HeldElsewhereError
 from natter_gateway.journal.streams import StoreUnavailableError
 from natter_gateway.journal.takeover import TakenOver, take_over
 from natter_gateway.leases.board import HeldLease
+from natter_gateway.leases.broker import LeaseRefusedError, NoCapacityError
 from natter_gateway.leases.session_leases import STAGES
 from natter_gateway.session import GatewayParts, OnSignal, Session, nobody_signals
-from natter_proto import BadFrameError, BadTokenError, Held, Stage, new_id, token
+from natter_proto import (
+    Ask,
+    AskSignal,
+    AskSignalAnswer,
+    BadFrameError,
+    BadTokenError,
+    Held,
+    Stage,
+    decode,
+    new_id,
+    token,
+)
 
 _SECRET_BYTES: Final = 16
 _RESERVATION_S: Final = 60.0
@@ -31,6 +49,16 @@ class NotServingError(RuntimeError):
     """No new session now, for a reason that passes: HTTP 503."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    """A session whose caller has not come yet."""
+
+    session: Session
+    since_s: float
+    listening: Subscription
+    """For other gateways that its caller may come to."""
+
+
 class Sessions:
     """Owns the sessions and the tasks that close them."""
 
@@ -38,7 +66,7 @@ class Sessions:
         self._parts = parts
         self._log = log
         self._open: dict[str, Session] = {}
-        self._reserved: dict[str, tuple[Session, float]] = {}
+        self._reserved: dict[str, _Reserved] = {}
         self._opening: dict[str, asyncio.Event] = {}
         self._resuming: set[str] = set()
         self._started_at: dict[str, datetime] = {}
@@ -54,14 +82,39 @@ class Sessions:
     def reserved(self) -> int:
         return len(self._reserved)
 
-    def reserve(self, bot: Bot) -> Session:
-        """A session that has its id and nothing else yet: its caller comes with an offer within a minute."""
+    async def reserve(self, bot: Bot) -> Session:
+        """A session that has its id and nothing else yet: its caller comes with an offer within a minute.
+
+        The offer may come to another gateway, which asks here. Raises `NotServingError`, `LinkDownError`.
+        """
         self._check_serving()
         if len(self._reserved) >= _MAX_RESERVED:
             raise NotServingError("too many callers are starting at once")
         session = self._new(bot)
-        self._reserved[session.id] = (session, asyncio.get_running_loop().time())
+        link, asks = self._parts.link, self._parts.subjects.session(session.id).ask(Ask.SIGNAL)
+        listening = await link.subscribe(asks, partial(self._on_ask_for_reserved, session))
+        self._reserved[session.id] = _Reserved(session, asyncio.get_running_loop().time(), listening)
+        await link.barrier()
         return session
+
+    async def _on_ask_for_reserved(self, session: Session, message: Msg) -> None:
+        if session.id not in self._reserved:
+            # It is being opened, and listens itself.
+            return
+        # A task, for what is to be answered ends this subscription, and with it its handler.
+        self._parts.spawn(self._answer_for_reserved(session, message), f"signal-{session.id}")
+
+    async def _answer_for_reserved(self, session: Session, message: Msg) -> None:
+        ask = decode(AskSignal, message.data)
+        answer = AskSignalAnswer()
+        if knows_secret(session.secret, ask):
+            try:
+                await self.find(session.public_id)
+            except (NotServingError, NoCapacityError, LeaseRefusedError, LinkDownError) as error:
+                self._log.info("session not opened for another gateway", session=session.id, reason=str(error))
+                return
+            answer = await self.on_signal(session, ask)
+        await self._parts.link.respond(message, answer)
 
     async def resume(self, public_id: str, bot_of: BotOf) -> Session | None:
         """A session whose gateway is gone, taken over and open here; None when there is none.
@@ -117,7 +170,7 @@ class Sessions:
         if session_id in self._opening:
             await self._opening[session_id].wait()
         reserved = self._reserved.get(session_id)
-        session = self._open.get(session_id) or (reserved[0] if reserved is not None else None)
+        session = self._open.get(session_id) or (reserved.session if reserved is not None else None)
         if session is None or not _same(session.public_id, public_id):
             return None
         if reserved is not None:
@@ -128,6 +181,8 @@ class Sessions:
                 # The client tries again after a 503, with the same id.
                 self._reserved[session_id] = reserved
                 raise
+            # From now on the session listens itself.
+            await self._parts.link.unsubscribe(reserved.listening)
         return session
 
     def going_on(self, public_id: str) -> tuple[Session, datetime] | None:
@@ -179,9 +234,10 @@ class Sessions:
                 session.look(now)
                 if session.lost_at is not None and now - session.lost_at > grace_s:
                     self._end(session, "connection_lost")
-            for session_id, (_, since) in list(self._reserved.items()):
-                if now - since > _RESERVATION_S:
-                    del self._reserved[session_id]
+            for reserved in list(self._reserved.values()):
+                if now - reserved.since_s > _RESERVATION_S:
+                    del self._reserved[reserved.session.id]
+                    await self._parts.link.unsubscribe(reserved.listening)
 
     async def move_all(self, within_s: float) -> None:
         """Have the callers go to another gateway: each when nobody speaks, or when the time is over."""
