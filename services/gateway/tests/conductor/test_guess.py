@@ -3,6 +3,7 @@
 from typing import Any
 
 from natter_gateway.leases.board import HeldLease
+from natter_gateway.turns.events import RoomForGuesses
 from natter_proto import (
     Header,
     Reply,
@@ -100,3 +101,16 @@ async def test_what_is_prepared_while_nobody_serves_the_model_is_asked_of_the_ne
     assert [turn.text for turn in turns] == ["hello there"]
     living = stages.of(State)[-1].attempts
     assert [(one.turn, one.attempt) for one in living] == [(turns[0].header.turn, turns[0].header.attempt)]
+
+
+async def test_nothing_is_prepared_while_workers_are_slow_or_full_and_again_once_they_are_not(new_stages: Any) -> None:
+    stages = new_stages()
+    told: list[bool] = []
+    stages.conductor.on_step = lambda event, _actions, _now_ms: (
+        told.append(event.enough) if isinstance(event, RoomForGuesses) else None
+    )
+    voice = stages.conductor.leases[Stage.STAGE_TTS].worker_load
+    for sample, load in enumerate((0.1, 0.79, 0.8, 1.4, 0.5, 0.5), start=1):
+        voice.now = load
+        stages.conductor.on_speech(Speech(header=BASE, event=SpeechEvent.SPEECH_EVENT_DIP, sample=16_000 * sample))
+    assert told == [False, True], "said when it changes"
