@@ -17,7 +17,7 @@ pytest_phase() {
   shift 2
   step "Tests: $phase (pytest -m \"$marks\")"
   began_s=$(date +%s)
-  .venv/bin/python -m pytest -m "$marks" "$@" </dev/null
+  .venv/bin/python -m pytest -m "$marks" --durations 8 --durations-min 5 "$@" </dev/null
   case $? in
     0) result=passed none_selected="" ;;
     # Where arguments chose the tests, none of them need be of this kind.

@@ -17,6 +17,7 @@ from natter_bench.chaos.plan import SIGNALS, STAGES, Strike
 from natter_bench.chaos.victim import settled
 from natter_bench.chaos.world import SPARED, open_world, spoken
 from natter_bench.latency_script import Utterance
+from natter_bench.speech import EncodedSpeech
 
 # One fixture has all the calls made.
 pytestmark = pytest.mark.timeout(240)
@@ -37,18 +38,19 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Held | str]:
 
 
 async def make_calls(folder: Path) -> dict[str, Held | str]:
+    """One beside the other, each with a system of its own: mostly they wait for the sound to pass."""
     speech = await asyncio.to_thread(spoken, TURN.text, built_in=False)
-    made: dict[str, Held | str] = {}
-    async with open_world(folder, dict.fromkeys(STAGES, SPARED), conversation=[TURN] * (len(STAGES) + 2)) as world:
-        for signal in SIGNALS:
-            strikes = {
-                turn: Strike(stage, signal, AFTER_MS[stage], STOPPED_FOR_S)
-                for turn, stage in enumerate(STRUCK[signal], 1)
-            }
-            # The first turn shows what is usual, the last what is left.
-            held = await hold_call(world, [speech] * (len(strikes) + 2), strikes)
-            made[signal] = await settled(world.http, world.system, held.blows) or held
-    return made
+    made = await asyncio.gather(*(make_call(folder / signal, signal, speech) for signal in SIGNALS))
+    return dict(zip(SIGNALS, made, strict=True))
+
+
+async def make_call(folder: Path, signal: str, speech: EncodedSpeech) -> Held | str:
+    struck = STRUCK[signal]
+    async with open_world(folder, dict.fromkeys(struck, SPARED), conversation=[TURN] * (len(struck) + 2)) as world:
+        strikes = {turn: Strike(stage, signal, AFTER_MS[stage], STOPPED_FOR_S) for turn, stage in enumerate(struck, 1)}
+        # The first turn shows what is usual, the last what is left.
+        held = await hold_call(world, [speech] * (len(strikes) + 2), strikes)
+        return await settled(world.http, world.system, held.blows) or held
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from natter_gateway.conductor.attendant import Attendant
 from natter_gateway.conductor.conductor import Conductor
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.stage_frames import StageFrames
 from natter_gateway.conductor.turn_settings import turn_settings
 from natter_gateway.elsewhere import knows_secret
 from natter_gateway.journal.keeping import Keeping, Standing, Stores
@@ -48,17 +49,10 @@ from natter_proto import (
     AskMicAnswer,
     AskSignal,
     AskSignalAnswer,
-    Fault,
     Held,
     RealmSubjects,
-    Reply,
-    Report,
-    Speech,
     Stage,
-    Tool,
-    Transcript,
     decode,
-    decode_voice,
     last_token,
 )
 
@@ -241,8 +235,9 @@ class Session:
         link = self._parts.link
         self.keeping.journal.begin()
         try:
-            self._subscriptions.append(await link.subscribe(self._subjects.reports, self._on_report))
-            self._subscriptions.append(await link.subscribe(self._subjects.voice, self._on_voice))
+            frames = StageFrames(self.conductor, self._parts.metrics)
+            self._subscriptions.append(await link.subscribe(self._subjects.reports, frames.on_report))
+            self._subscriptions.append(await link.subscribe(self._subjects.voice, frames.on_voice))
             self._subscriptions.append(await link.subscribe(self._subjects.asks, self._on_ask))
             await link.barrier()
             await self.leases.take_all()
@@ -303,25 +298,7 @@ class Session:
         self._page.error(words, fatal=True)
         self.over()
 
-    # --- Frames from the stages
-
-    async def _on_report(self, message: Msg) -> None:
-        match last_token(message.subject):
-            case Report.SPEECH:
-                self.conductor.on_speech(decode(Speech, message.data))
-            case Report.TRANSCRIPT:
-                self.conductor.on_transcript(decode(Transcript, message.data))
-            case Report.REPLY:
-                self.conductor.on_reply(decode(Reply, message.data))
-            case Report.TOOL:
-                self.conductor.on_tool(decode(Tool, message.data))
-            case Report.FAULT:
-                self.conductor.on_fault(decode(Fault, message.data))
-            case unknown:
-                self._parts.metrics.drop(unknown, "unknown_report")
-
-    async def _on_voice(self, message: Msg) -> None:
-        self.conductor.on_voice(decode_voice(message.data))
+    # --- What others ask
 
     async def _on_ask(self, message: Msg) -> None:
         match last_token(message.subject):

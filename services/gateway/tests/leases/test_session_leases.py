@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from natter_gateway.bots.model import Bot
-from natter_gateway.leases import session_leases
+from natter_gateway.leases import repeats, session_leases
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import NoCapacityError
 from natter_gateway.leases.session_leases import SessionLeases
@@ -166,7 +166,7 @@ async def test_after_a_lost_link_all_is_sent_again_either_way(setting: Setting) 
     assert (Stage.STAGE_TTS, {"reply": 7}) in asked
     assert (LLM, {}) in asked, "what is to be spoken came from there"
     assert (Stage.STAGE_VAD, {"reply": 7}) in asked
-    assert setting.user.told == [("again", 2.0 - session_leases.UNDER_WAY_S)], "once, from the earlier time"
+    assert setting.user.told == [("again", 2.0 - repeats.UNDER_WAY_S)], "once, from the earlier time"
     assert setting.user.leases[Stage.STAGE_TTS] is voice
 
 
@@ -206,7 +206,7 @@ async def test_frames_that_nobody_has_cost_the_stage_its_lease(setting: Setting)
 async def test_who_does_not_answer_is_asked_until_it_is_in_vain(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_leases, "_REPEAT_WITHIN_S", 0.1)
+    monkeypatch.setattr(repeats, "_REPEAT_WITHIN_S", 0.1)
     first = setting.llm
     setting.user.lacking = {LLM}
     setting.workers.repeats = None

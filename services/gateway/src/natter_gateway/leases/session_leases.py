@@ -13,6 +13,7 @@ from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import LeaseBroker, LeaseRefusedError, NoCapacityError
 from natter_gateway.leases.chain import Chain
 from natter_gateway.leases.keeper import LeaseKeeper
+from natter_gateway.leases.repeats import Repeats, RepeatUser
 from natter_proto import Lease, LeaseClass, Stage, stage_name
 
 STAGES: Final = (Stage.STAGE_VAD, Stage.STAGE_STT, Stage.STAGE_LLM, Stage.STAGE_TTS)
@@ -24,14 +25,6 @@ _WAIT_S: Final = 0.25
 _DRAIN_S: Final = 20.0
 """A worker that drains may keep the stage so long, in case nobody falls silent before."""
 _LOOK_S: Final = 0.1
-_ON_THE_WAY_S: Final = 0.02
-"""A frame that seems to be missing may be on its way: beats are read beside it."""
-UNDER_WAY_S: Final = 0.3
-"""Frames from so long before a link was heard last may have been lost with it."""
-_REPEAT_S: Final = 0.25
-_REPEATED_S: Final = 0.05
-_REPEAT_WITHIN_S: Final = 3.0
-"""Longer than it takes until a worker behind a node that stands still is back, or gone."""
 _NAMES: Final = {
     Stage.STAGE_VAD: "Speech detection",
     Stage.STAGE_STT: "Speech recognition",
@@ -40,17 +33,11 @@ _NAMES: Final = {
 }
 
 
-class StageUser(Protocol):
+class StageUser(RepeatUser, Protocol):
     """Who works with the stages: the conductor."""
 
     @property
-    def leases(self) -> dict[Stage, HeldLease]: ...
-
-    @property
     def idle(self) -> bool: ...
-    def lacks(self, lease: HeldLease) -> bool: ...
-    def have(self, lease: HeldLease) -> Mapping[str, int]: ...
-    def tell_again(self, since_s: float) -> None: ...
     def stage_lost(self, stage: Stage) -> None: ...
     def stage_leased(self, lease: HeldLease) -> None: ...
     def stage_hopeless(self, stage: Stage, words: str) -> None: ...
@@ -97,11 +84,10 @@ class SessionLeases:
         """The worker that was stuck last: asked again if there is no other."""
         self._unheard_since_s: dict[Stage, float] = {}
         """Of stages that are being replaced: up to when somebody surely heard the caller."""
-        self._asking: dict[Stage, HeldLease] = {}
-        """Leases whose frames are being asked for a second time."""
-        self._telling = False
-        self._untold_since_s: float | None = None
         self._over = asyncio.Event()
+        self._repeats = Repeats(
+            session, user, broker, spawn=spawn, serves=self._serves, lost=self._lose_frames, wait=self._wait
+        )
 
     async def take_all(self) -> None:
         """Lease the four stages, all or none.
@@ -135,73 +121,18 @@ class SessionLeases:
         self._replace(lost.stage, since_s)
 
     def on_frames_lost(self, lease: HeldLease, since_s: float) -> None:
-        """Frames to or from a worker may be missing since then.
-
-        All that was sent since then, either way, is sent again: who has got it already takes no notice.
-        """
-        if not self._serves(lease):
-            return
-        self._tell_again(since_s)
-        self._ask_again(lease, anyway=True)
-        text = self._user.leases.get(Stage.STAGE_LLM)
-        if lease.stage == Stage.STAGE_TTS and text is not None:
-            # What is to be spoken came from there.
-            self._ask_again(text, anyway=True)
+        """Frames to or from a worker may be missing since then."""
+        if self._serves(lease):
+            self._repeats.after_lost_link(lease, since_s)
 
     def on_lacking(self, stage: Stage) -> None:
         """Frames of a stage did not come, though its worker sent them."""
         lease = self._user.leases.get(stage)
         if lease is not None and self._serves(lease):
-            self._ask_again(lease, anyway=False)
-
-    def _tell_again(self, since_s: float) -> None:
-        self._untold_since_s = since_s if self._untold_since_s is None else min(since_s, self._untold_since_s)
-        if not self._telling:
-            self._telling = True
-            self._spawn(self._told_again(), f"tell-again-{self._session}")
-
-    async def _told_again(self) -> None:
-        """Once for all stages that may have missed something."""
-        await self._wait(_ON_THE_WAY_S)
-        self._telling = False
-        since_s, self._untold_since_s = self._untold_since_s, None
-        if since_s is not None and not self._over.is_set():
-            self._user.tell_again(since_s - UNDER_WAY_S)
-
-    def _ask_again(self, lease: HeldLease, *, anyway: bool) -> None:
-        asking = self._asking.get(lease.stage)
-        if asking == lease and not anyway:
-            return
-        self._asking[lease.stage] = lease
-        self._spawn(self._have_repeated(lease, anyway=anyway), f"repeat-{stage_name(lease.stage)}-{self._session}")
-
-    async def _have_repeated(self, lease: HeldLease, *, anyway: bool) -> None:
-        """Have a worker send again what did not come. If it can't be had, another begins anew where this one was."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + _REPEAT_WITHIN_S
-        try:
-            await self._wait(_ON_THE_WAY_S)
-            while self._serves(lease) and (anyway or self._user.lacks(lease)):
-                # Text goes to the voice too: what came here may not have come there.
-                all_of_it = anyway and lease.stage == Stage.STAGE_LLM
-                have: Mapping[str, int] = {} if all_of_it else self._user.have(lease)
-                repeated = await self._broker.repeat(lease, have, _REPEAT_S)
-                if repeated is not None:
-                    anyway = False
-                    await self._wait(_REPEATED_S)
-                lost = repeated is False or loop.time() > until_s
-                if lost and self._serves(lease) and self._user.lacks(lease):
-                    self._lose_frames(lease)
-                    return
-                if repeated is None:
-                    if loop.time() > until_s:
-                        return
-                    await self._wait(_ON_THE_WAY_S)
-        finally:
-            if self._asking.get(lease.stage) == lease:
-                del self._asking[lease.stage]
+            self._repeats.on_lacking(lease)
 
     def _lose_frames(self, lease: HeldLease) -> None:
+        """What a worker sent can't be had again: another begins anew where this one was."""
         self._log.warning("frames are missing", stage=stage_name(lease.stage), worker=lease.worker)
         voice, now_s = self._user.leases.get(Stage.STAGE_TTS), asyncio.get_running_loop().time()
         self._renew(lease, now_s)
