@@ -1,6 +1,7 @@
 """The way to sessions that other gateways hold."""
 
 import hmac
+from enum import StrEnum
 from typing import Final
 
 from natter_common.link import NatsLink, NoAnswerError
@@ -8,6 +9,14 @@ from natter_proto import Ask, AskSignal, AskSignalAnswer, BadFrameError, BadToke
 
 _ANSWER_S: Final = 4.0
 """A connection takes its time to be set up; who is frozen takes longer."""
+
+
+class Asked(StrEnum):
+    """What one gateway asks another: `AskSignal.method`."""
+
+    OFFER = "offer"
+    CANDIDATES = "candidates"
+    TRANSCRIPT = "transcript"
 
 
 class Elsewhere:

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from natter_common.link import LinkDownError, Subscription
 from natter_common.logs import Log
 from natter_gateway.bots.model import Bot
-from natter_gateway.elsewhere import knows_secret
+from natter_gateway.elsewhere import Asked, knows_secret
 from natter_gateway.journal.snapshot import BadSnapshotError
 from natter_gateway.journal.snapshot_store import HeldElsewhereError
 from natter_gateway.journal.streams import StoreUnavailableError
@@ -107,7 +107,8 @@ class Sessions:
     async def _answer_for_reserved(self, session: Session, message: Msg) -> None:
         ask = decode(AskSignal, message.data)
         answer = AskSignalAnswer()
-        if knows_secret(session.secret, ask):
+        # Whoever asks for anything else may go on waiting: the call has not begun.
+        if ask.method == Asked.OFFER and knows_secret(session.secret, ask):
             try:
                 await self.find(session.public_id)
             except (NotServingError, NoCapacityError, LeaseRefusedError, LinkDownError) as error:

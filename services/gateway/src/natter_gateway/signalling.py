@@ -4,7 +4,6 @@ Any gateway takes any of it. Where the owner of a session is gone, the one that 
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import orjson
@@ -16,7 +15,7 @@ from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import UnknownBotError
 from natter_gateway.bots.model import Bot
 from natter_gateway.bots.variables import MAX_VARIABLES, VariableError
-from natter_gateway.elsewhere import Elsewhere
+from natter_gateway.elsewhere import Asked, Elsewhere
 from natter_gateway.leases.broker import LeaseRefusedError, NoCapacityError
 from natter_gateway.media.sdp import OfferError, OfferTooLargeError, validate_offer
 from natter_gateway.peer import MAX_CANDIDATES, CandidateError
@@ -62,14 +61,6 @@ class Candidates(BaseModel):
 
     pc_id: Id
     candidates: Annotated[list[Candidate], Field(max_length=MAX_CANDIDATES)]
-
-
-class Asked(StrEnum):
-    """What one gateway asks another: `AskSignal.method`."""
-
-    OFFER = "offer"
-    CANDIDATES = "candidates"
-    TRANSCRIPT = "transcript"
 
 
 class Signalling:

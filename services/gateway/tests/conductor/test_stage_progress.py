@@ -47,3 +47,13 @@ def test_asking_again_gives_no_more_time_and_what_is_done_is_not_waited_for() ->
     progress.done(TTS)
     assert progress.due_ms is None
     assert progress.overdue(10_000.0) is None
+
+
+def test_who_was_cut_off_has_time_to_catch_up() -> None:
+    progress = HearingProgress()
+    assert not progress.stalls(STT, 1, 1_000, 1_000)
+    progress.catches_up(STT)
+    later = 1_000 + 5 * MIC_RATE_HZ
+    assert not progress.stalls(STT, 1, 1_000, later)
+    assert not progress.stalls(STT, 1, 1_000, later + 2 * MIC_RATE_HZ)
+    assert progress.stalls(STT, 1, 1_000, later + 2 * MIC_RATE_HZ + 1)

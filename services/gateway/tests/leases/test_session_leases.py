@@ -23,7 +23,7 @@ class Workers:
     """Stands for broker and keeper: who has room, and what was given back."""
 
     free: list[str] = field(default_factory=lambda: ["w1"])
-    connected: bool = True
+    settled: bool = True
     repeats: bool | None = True
     """What whoever is asked for frames again answers."""
     asked: asyncio.Queue[tuple[Stage, Mapping[str, int]]] = field(default_factory=lambda: asyncio.Queue(100))
@@ -72,6 +72,7 @@ class User:
     leases: dict[Stage, HeldLease] = field(default_factory=dict[Stage, HeldLease])
     idle: bool = True
     lacking: set[Stage] = field(default_factory=set[Stage])
+    caught_up: list[Stage] = field(default_factory=list[Stage])
     told_again: asyncio.Event = field(default_factory=asyncio.Event)
     told: list[Any] = field(default_factory=list[Any])
     leased: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,6 +82,9 @@ class User:
 
     def have(self, _lease: HeldLease) -> Mapping[str, int]:
         return {"reply": 7}
+
+    def catches_up(self, stage: Stage) -> None:
+        self.caught_up.append(stage)
 
     def tell_again(self, since_s: float) -> None:
         self.told.append(("again", since_s))
@@ -166,6 +170,7 @@ async def test_after_a_lost_link_all_is_sent_again_either_way(setting: Setting) 
     assert (Stage.STAGE_TTS, {"reply": 7}) in asked
     assert (LLM, {}) in asked, "what is to be spoken came from there"
     assert (Stage.STAGE_VAD, {"reply": 7}) in asked
+    assert setting.user.caught_up == [Stage.STAGE_TTS, Stage.STAGE_VAD], "nobody is judged by what did not come"
     assert setting.user.told == [("again", 2.0 - repeats.UNDER_WAY_S)], "once, from the earlier time"
     assert setting.user.leases[Stage.STAGE_TTS] is voice
 
@@ -220,13 +225,20 @@ async def test_who_does_not_answer_is_asked_until_it_is_in_vain(
 
 async def test_a_stuck_worker_is_asked_behind_all_others(setting: Setting) -> None:
     setting.workers.free = ["w1", "w2"]
-    setting.leases.on_stuck(LLM)
+    setting.leases.on_stuck(LLM, 0.0)
     assert (await setting.another()).worker == "w2"
 
 
+async def test_what_a_stuck_worker_did_not_hear_the_next_one_hears(setting: Setting) -> None:
+    now_s = asyncio.get_running_loop().time()
+    setting.leases.on_stuck(LLM, 2.5)
+    await setting.another()
+    assert setting.since_s == [pytest.approx(now_s - 2.5, abs=0.5)]
+
+
 async def test_nobody_is_stuck_for_who_is_cut_off(setting: Setting) -> None:
-    setting.workers.connected = False
-    setting.leases.on_stuck(LLM)
+    setting.workers.settled = False
+    setting.leases.on_stuck(LLM, 0.0)
     assert setting.llm.epoch == 1
 
 

@@ -20,6 +20,10 @@ class HearingProgress:
     def __init__(self) -> None:
         self._reached: dict[Stage, tuple[int, int, int]] = {}
 
+    def catches_up(self, stage: Stage) -> None:
+        """What a worker should have heard comes later: it is judged anew."""
+        self._reached.pop(stage, None)
+
     def stalls(self, stage: Stage, epoch: int, reached_sample: int, mic_sample: int) -> bool:
         """A worker has read up to a sample while the microphone is at another; whether it is stuck."""
         limit = _HEARING_LIMITS.get(stage)

@@ -14,7 +14,7 @@ from natter_gateway.leases.board import HeldLease
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.machine import TurnMachine
 from natter_gateway.turns.states import Pausing
-from natter_proto import Held, Stage
+from natter_proto import MIC_RATE_HZ, Held, Stage
 
 
 class StageService:
@@ -38,8 +38,8 @@ class StageService:
         """`handle` takes an event for the machine."""
         self.on_trouble: Callable[[StageTrouble], None] = lambda _trouble: None
         """Told of a stage that has to be leased elsewhere; set by whoever keeps the leases."""
-        self.on_stuck: Callable[[Stage], None] = lambda _stage: None
-        """Told of a stage whose worker does not go on."""
+        self.on_stuck: Callable[[Stage, float], None] = lambda _stage, _behind_s: None
+        """Told of a stage whose worker does not go on, and how far it is behind the microphone (s), if it listens."""
         self.on_lacking: Callable[[Stage], None] = lambda _stage: None
         """Told of a stage of whose frames some did not come."""
         self.fence = Fence(metrics, self._lacking)
@@ -75,7 +75,7 @@ class StageService:
         self.fence.told(lease, held.sent)
         current = self.leases.get(lease.stage) == lease
         if current and self._hearing_progress.stalls(lease.stage, lease.epoch, held.sample, mic_sample):
-            self.on_stuck(lease.stage)
+            self.on_stuck(lease.stage, (mic_sample - held.sample) / MIC_RATE_HZ)
 
     def fails(self, trouble: StageTrouble) -> None:
         """A stage can't go on with its provider."""
@@ -89,7 +89,7 @@ class StageService:
 
     def stuck(self, stage: Stage) -> None:
         """A worker does not go on with what is due."""
-        self.on_stuck(stage)
+        self.on_stuck(stage, 0.0)
 
     def _lacking(self, stage: Stage) -> None:
         self.on_lacking(stage)
@@ -108,6 +108,10 @@ class StageService:
     def have(self, lease: HeldLease) -> Mapping[str, int]:
         """Up to which number they all came, by subject."""
         return self.fence.have(lease)
+
+    def catches_up(self, stage: Stage) -> None:
+        """A stage was cut off: what it did not hear it hears now."""
+        self._hearing_progress.catches_up(stage)
 
     def tell_again(self, since_s: float) -> None:
         """What the stages were told since a time (of the loop, in s) may not have come: it is told again."""

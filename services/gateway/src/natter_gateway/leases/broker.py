@@ -64,9 +64,9 @@ class LeaseBroker:
         self._problems: dict[tuple[Stage, str], str] = {}
 
     @property
-    def connected(self) -> bool:
-        """Whether anybody could be asked now."""
-        return self._link.up
+    def settled(self) -> bool:
+        """Whether anybody could be asked now, and for so long that who has not gone on yet is not going to."""
+        return self._link.settled
 
     def problem(self, stage: Stage, providers: Sequence[str]) -> str | None:
         """Why none of `providers` can be had, as the workers said last; None when they said nothing."""

@@ -26,6 +26,7 @@ class RepeatUser(Protocol):
     def lacks(self, lease: HeldLease) -> bool: ...
     def have(self, lease: HeldLease) -> Mapping[str, int]: ...
     def tell_again(self, since_s: float) -> None: ...
+    def catches_up(self, stage: Stage) -> None: ...
 
 
 class Repeats:
@@ -56,6 +57,7 @@ class Repeats:
 
     def after_lost_link(self, lease: HeldLease, since_s: float) -> None:
         """The gateway's link was lost, or a worker's: all that was sent since then, either way, is sent again."""
+        self._user.catches_up(lease.stage)
         self._tell_again(since_s)
         self._ask_again(lease, anyway=True)
         text = self._user.leases.get(Stage.STAGE_LLM)

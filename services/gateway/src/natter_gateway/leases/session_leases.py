@@ -144,14 +144,14 @@ class SessionLeases:
         self.on_lost(lease, since_s)
         self._spawn(self._keeper.give_back(lease), f"give-back-{stage_name(lease.stage)}-{self._session}")
 
-    def on_stuck(self, stage: Stage) -> None:
-        """A worker does not go on with what is due; its beats say that it lives."""
+    def on_stuck(self, stage: Stage, behind_s: float) -> None:
+        """A worker does not go on with what is due; its beats say that it lives. It heard nothing for `behind_s`."""
         lease = self._user.leases.get(stage)
-        if lease is None or not self._broker.connected or not self._serves(lease):
+        if lease is None or not self._broker.settled or not self._serves(lease):
             return
         self._log.warning("worker is stuck", stage=stage_name(stage), worker=lease.worker)
         self._avoided[stage] = lease.worker
-        self._renew(lease, asyncio.get_running_loop().time())
+        self._renew(lease, asyncio.get_running_loop().time() - behind_s)
 
     def on_worker_leaves(self, lease: HeldLease) -> None:
         """A worker drains: another takes over as soon as nobody speaks, or when it can't be waited for any more."""
