@@ -51,7 +51,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     bots = folder / "with-record"
     bots.mkdir()
     (bots / "echo.yaml").write_text(BOT)
-    env = {"NATTER_BOTS_DIR": str(bots), "NATTER_WEB_DIR": str(WEB / "dist"), "NATTER_DRAIN_S": "10"}
+    env = {"NATTER_BOTS_DIR": str(bots), "NATTER_WEB_DIR": str(WEB / "dist"), "NATTER_DRAIN_S": "6"}
     options = ("--sentences", "1", "--letters-per-s", "25")
     with aside(emulated_system(folder, services={GATEWAY: 2, ALL: 1}, env=env, options=options, keep_up=True)) as up:
         yield up
