@@ -5,6 +5,8 @@ from typing import Final
 from natter_gateway.conductor.frames import CallerSpeech
 from natter_gateway.turns.states import CallerState, Interjecting, Pausing, Quiet, Stirring, Talking, Weighing
 
+_SOFT_BEGINNING_SAMPLES: Final = 500 * 16
+"""Words may begin so long before detection is sure of speech: recognizers go back so far from its onset."""
 _BEFORE_SPEECH_SAMPLES: Final = 300 * 16
 """Detection was sure a little later than the sound began."""
 
@@ -64,4 +66,4 @@ class CallerAudio:
         """Where a new recognizer has to begin to read; None: with what comes now."""
         if isinstance(caller, Quiet):
             return None
-        return max(self._turn_from_sample, self._closed_through_sample)
+        return max(0, self._turn_from_sample - _SOFT_BEGINNING_SAMPLES, self._closed_through_sample)
