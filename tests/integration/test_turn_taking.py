@@ -125,7 +125,8 @@ async def test_who_goes_on_as_the_reply_begins_says_one_message(world: TurnWorld
         requests = await world.asked("patient")
         whole = [("user", normalise(f"{FIRST_HALF} {SECOND_HALF}"))]
         assert requests[-1] == whole
-        assert ("user", normalise(FIRST_HALF)) in requests[0]
+        # Before it there may be guesses at less.
+        assert any(("user", normalise(FIRST_HALF)) in request for request in requests[:-1])
         (turn,) = await talk.turns()
         assert count_words(f"{FIRST_HALF} {SECOND_HALF}", normalise(turn["user"])).exact
         assert turn["bot"] == STORY
