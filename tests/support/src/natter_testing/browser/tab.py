@@ -65,10 +65,6 @@ class Tab:
         """RTVI messages that the client sent."""
         return [_message(each) for each in self._noted("sent") if each.get("label") == "rtvi-ai"]
 
-    def cut_line(self) -> None:
-        """Lose whatever the page says on its newest data channel from now on, and let it believe that all is well."""
-        self.page.evaluate("() => { instruments.channels.at(-1).isDead = true; }")
-
     def receive(self, message: Mapping[str, Any]) -> None:
         """Have the page receive a message on its newest data channel, as if the server had sent it."""
         self.page.evaluate(
