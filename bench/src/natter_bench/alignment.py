@@ -40,6 +40,7 @@ class Alignment:
 
     `start_sample` and `end_sample` bound what was found in the received audio. `missing_ms` and `delays_ms` are
     (place in the reference, length), both in ms, of any length. `cut_ms` is the audio at the end that was not found.
+    `alike_ms` is how much was surely found, by its waveform; the rest, if not missing, was merely about as loud.
     """
 
     start_sample: int
@@ -47,6 +48,7 @@ class Alignment:
     missing_ms: list[tuple[float, float]]
     delays_ms: list[tuple[float, float]]
     cut_ms: float
+    alike_ms: float
 
 
 def align(
@@ -76,6 +78,7 @@ def align(
         missing_ms=walk.lost,
         delays_ms=walk.delays,
         cut_ms=float(len(walk.missing) * _PIECE_MS),
+        alike_ms=float(walk.alike * _PIECE_MS),
     )
 
 
@@ -91,6 +94,7 @@ class _Walk:
         self.missing: list[int] = []
         self.lost: list[tuple[float, float]] = []
         self.delays: list[tuple[float, float]] = []
+        self.alike = 0
 
     def step(self, at: int) -> None:
         """Look for the piece at `at` where it should be, else elsewhere, else take it for missing."""
@@ -138,6 +142,7 @@ class _Walk:
 
     def _found(self, end: int) -> None:
         self._close()
+        self.alike += 1
         self.end = max(self.end, end)
 
     def _close(self, *, skipped_ms: float = 0.0, before: int = 0) -> None:

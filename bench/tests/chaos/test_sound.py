@@ -97,3 +97,13 @@ def test_a_segment_of_the_built_in_voice_that_is_heard_twice() -> None:
     assert (turn.segments_lost, turn.segments_doubled) == (0, 1)
     (turn,) = heard_built_in_turns(call(silence(4.0)), [Exchange(0.0, 20.0)], observed)
     assert (turn.segments_lost, turn.missed) == (1, True)
+
+
+def test_words_that_come_again_in_another_segment_are_no_doubled_one() -> None:
+    texts = ("The boats in the harbour look old.", "The boats that come home in the morning bring a lot of fish.")
+    made = [say(text).at(VOICE_HZ).pcm for text in texts]
+    segments = [VoicedSegment((1, 1), number, pcm, ()) for number, pcm in enumerate(made, 1)]
+    observed = Observed(committed={(1, 1): 0.6}, segments=segments)
+    sound = call(silence(1.2), *made, silence(1.0))
+    (turn,) = heard_built_in_turns(sound, [Exchange(0.0, 20.0)], observed)
+    assert (turn.segments_lost, turn.segments_doubled) == (0, 0)

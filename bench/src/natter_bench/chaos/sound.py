@@ -132,7 +132,5 @@ def _is_there_again(made: Pcm, sound: Sound, place: Alignment) -> bool:
     if loud_ms < _SHORTEST_TWICE_MS:
         return False
     again = align(made, sound.pcm, VOICE_HZ, from_sample=place.end_sample, audible_dbfs=AUDIBLE_DBFS)
-    if again is None:
-        return False
-    gone_ms = again.cut_ms + sum(ms for _, ms in again.missing_ms)
-    return gone_ms < loud_ms / 2
+    # Other speech of the voice is as loud, and has a likeness here and there: only what is alike counts.
+    return again is not None and again.alike_ms > loud_ms / 2
