@@ -14,7 +14,7 @@ _ROOT: Final = Path(__file__).parent
 _MARKED_FOLDERS: Final = {
     _ROOT / "tests" / "integration": "system",
     _ROOT / "tests" / "e2e": "alone",
-    _ROOT / "tests" / "chaos": "system",
+    _ROOT / "tests" / "chaos": "alone",
 }
 
 
