@@ -26,6 +26,8 @@ from natter_testing.emulated_system import BRIEF, emulated_system
 from natter_testing.eventually import eventually
 
 COMPLETE_WITHIN_S: Final = 10.0
+SPEAKS: Final = "user-started-speaking"
+WITHIN_S: Final = 5.0
 EXCHANGES: Final = 3
 BOT: Final = "name: Echo\ndefault: true\ngreeting: Hello, I am here.\nprompt: You are a script.\nrecord: text\n"
 
@@ -42,9 +44,10 @@ async def test_a_journal_whose_leader_died_is_complete_ten_seconds_later(
             await hear_greeting(caller)
             for number in range(EXCHANGES):
                 # Its frames pass the broker while a node dies; what the leader had not answered has to be sent again.
+                began_s = time.monotonic()
                 answering = asyncio.create_task(exchange(caller, speech), name=f"exchange-{number}")
                 if number == 1:
-                    await asyncio.sleep(1.0)
+                    assert await caller.wait_for(SPEAKS, after_s=began_s, within_s=WITHIN_S)
                     leader = await system.jetstream_leader(log_stream("main"))
                     assert leader is not None
                     await leader.kill(signal.SIGKILL)

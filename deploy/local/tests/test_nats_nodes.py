@@ -3,10 +3,9 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import nats
 import pytest
@@ -14,10 +13,10 @@ from nats.aio.client import Client
 
 from natter_local.ready import READY, tcp_ready
 from natter_local.system import LocalOptions, LocalSystem, StartError
+from natter_testing.eventually import eventually
 
 Fakes = Callable[..., dict[str, Sequence[str]]]
 LIMIT_S = 60.0
-_T = TypeVar("_T")
 
 
 @asynccontextmanager
@@ -36,13 +35,6 @@ async def client_of(system: LocalSystem) -> AsyncGenerator[Client]:
         await client.close()
 
 
-async def eventually(ask: Callable[[], Awaitable[_T]], good: Callable[[_T], bool]) -> _T:
-    """What `ask` gives once it is `good`; the test's own limit ends the wait."""
-    while not good(answer := await ask()):
-        await asyncio.sleep(0.1)
-    return answer
-
-
 async def test_three_nodes_keep_a_stream_together_and_the_leader_may_die(tmp_path: Path, fakes: Fakes) -> None:
     file = tmp_path / "services.json"
     async with cluster(tmp_path, fakes, file) as system:
@@ -50,7 +42,7 @@ async def test_three_nodes_keep_a_stream_together_and_the_leader_may_die(tmp_pat
         assert system.of("nats") == system.brokers
         assert system.nats_url == ",".join(node.url for node in system.brokers)
         assert json.loads(file.read_text())["nats"] == [{"url": node.url, "pid": node.pid} for node in system.brokers]
-        assert await eventually(system.jetstream_leader, lambda found: found is not None) in system.brokers
+        assert await eventually(system.jetstream_leader, lambda found: found is not None, LIMIT_S) in system.brokers
         assert await system.jetstream_leader("none") is None
 
         async with client_of(system) as client:
@@ -58,16 +50,16 @@ async def test_three_nodes_keep_a_stream_together_and_the_leader_may_die(tmp_pat
             stream = client.jetstream(timeout=10)
             await stream.add_stream(name="log", subjects=["log.>"], num_replicas=3)
             await stream.publish("log.a", b"before")
-            leader = await eventually(lambda: system.jetstream_leader("log"), lambda found: found is not None)
+            leader = await eventually(lambda: system.jetstream_leader("log"), lambda found: found is not None, LIMIT_S)
             assert leader is not None
             assert (await stream.stream_info("log")).cluster.leader == leader.name
 
             await leader.kill(signal.SIGKILL)
-            await eventually(lambda: _published(client), bool)
+            await eventually(lambda: _published(client), bool, LIMIT_S)
             await system.wait_ready()
             assert leader.starts == 2
             assert leader.url in system.nats_url
-            assert await eventually(lambda: system.jetstream_leader("log"), lambda found: found is not None)
+            assert await eventually(lambda: system.jetstream_leader("log"), lambda found: found is not None, LIMIT_S)
             assert (await stream.stream_info("log")).state.messages >= 2
 
 
@@ -81,11 +73,11 @@ async def _published(client: Client) -> bool:
 
 async def test_a_frozen_node_loses_the_lead_and_comes_back(tmp_path: Path, fakes: Fakes) -> None:
     async with cluster(tmp_path, fakes) as system:
-        leader = await eventually(system.jetstream_leader, lambda found: found is not None)
+        leader = await eventually(system.jetstream_leader, lambda found: found is not None, LIMIT_S)
         assert leader is not None
         await leader.kill(signal.SIGSTOP)
         try:
-            await eventually(system.jetstream_leader, lambda found: found not in (None, leader))
+            await eventually(system.jetstream_leader, lambda found: found not in (None, leader), LIMIT_S)
         finally:
             await leader.kill(signal.SIGCONT)
         assert leader.starts == 1
