@@ -1,5 +1,7 @@
 """What was played and heard on one grid."""
 
+from random import Random
+
 import pytest
 
 from natter_gateway.echo.envelope import LAGS, MicSlots, PlayoutEnvelope
@@ -28,6 +30,17 @@ def test_looking_ahead_moves_nothing() -> None:
         playout.played(-20.0 - number, 1_000 + number * 20)
         assert playout.before(52 + number)[0] == SILENCE_DBFS
     assert list(playout.before(53)[:4]) == [-23, -22, -21, -20]
+
+
+def test_it_says_what_a_table_of_all_slots_would() -> None:
+    playout, table, chance = PlayoutEnvelope(), dict[int, float](), Random(7)
+    slot = 50
+    for number in range(2_000):
+        slot += 1 if chance.random() < 0.95 else chance.randrange(3, 200)
+        playout.played(-20.0 - number % 30, slot * 20)
+        table[slot] = -20.0 - number % 30
+        asked = slot + chance.randrange(-30, 5)
+        assert list(playout.before(asked)) == [table.get(asked - back, SILENCE_DBFS) for back in range(LAGS)]
 
 
 def test_late_packets_are_where_they_belong() -> None:

@@ -26,9 +26,11 @@ class PlayoutEnvelope:
     """Levels of the bot's voice as it was handed out, for the last seconds; slots without voice are silence."""
 
     def __init__(self) -> None:
-        self._ring: Final[Levels] = np.full(_RING, SILENCE_DBFS, np.float32)
-        self._back: Final = np.arange(LAGS)
+        # Each level is there twice, a round apart: any `LAGS` slots in a row are one piece of it.
+        self._rounds: Final[Levels] = np.full(2 * _RING, SILENCE_DBFS, np.float32)
         self._last = -_RING
+        self._known = -1
+        """Up to here slots are in the ring: those behind the last that was played are silence."""
 
     def played(self, dbfs: float, at_ms: float) -> None:
         """A frame was handed to RTP."""
@@ -36,16 +38,26 @@ class PlayoutEnvelope:
         following = self._last + 1
         if slot < following or slot - following <= _SLACK_SLOTS:
             slot = following
-        for missing in range(max(following, slot - _RING), slot):
-            self._ring[missing % _RING] = SILENCE_DBFS
-        self._ring[slot % _RING] = dbfs
+        self._be_silent_through(slot)
+        self._put(slot, dbfs)
         self._last = slot
 
     def before(self, slot: int) -> Levels:
         """Levels of `slot`, of the slot before it, and so on: `LAGS` of them. What is not played yet is silence."""
-        slots = slot - self._back
-        known = (slots <= self._last) & (slots > self._last - _RING)
-        return np.where(known, self._ring[slots % _RING], np.float32(SILENCE_DBFS))
+        self._be_silent_through(slot)
+        if slot - LAGS < self._known - _RING:
+            return np.full(LAGS, SILENCE_DBFS, np.float32)
+        end = slot % _RING + _RING + 1
+        return self._rounds[end - LAGS : end][::-1].copy()
+
+    def _be_silent_through(self, slot: int) -> None:
+        for silent in range(max(self._known + 1, slot - _RING + 1), slot + 1):
+            self._put(silent, SILENCE_DBFS)
+        self._known = max(self._known, slot)
+
+    def _put(self, slot: int, dbfs: float) -> None:
+        place = slot % _RING
+        self._rounds[place] = self._rounds[place + _RING] = dbfs
 
 
 class MicSlots:

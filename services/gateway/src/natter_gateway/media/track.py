@@ -6,8 +6,8 @@ t0 + n · 20 ms. A wake-up that is late by whole packets skips them (in the RTP 
 a pause, and not a network that became slower) instead of sending them in a burst. `av.Packet`s go through aiortc's
 sender without a thread hop and without its encoder.
 
-Voice that comes behind silence does not wait for its packet to be due: t0 moves, and back onto the common grid once it
-is silent again.
+Voice that comes behind silence does not wait for its packet to be due, but 5 ms at most: t0 moves, and back onto the
+common grid once it is silent again.
 
 While nothing is said the same silent packet is repeated: a gap would strand the end of a reply in jitter buffers.
 """
@@ -30,6 +30,9 @@ from natter_gateway.media.segment import FRAME_BYTES, RATE_HZ
 check_aiortc()
 
 PERIOD_S = FRAME_MS / 1000
+_BEGIN_EVERY_S = 0.005
+"""Voice begins at multiples of this: tracks that are due at the same moment share a wake-up of the loop. Each at once
+would be 2.5 ms sooner, and cost a tenth more with ten sessions."""
 _TIMESTAMP_STEP = 48_000 * FRAME_MS // 1000
 _TIME_BASE = fractions.Fraction(1, 48_000)
 _ZEROS = bytes(FRAME_BYTES)
@@ -67,6 +70,7 @@ class VoiceTrack(MediaStreamTrack):
         self._clock = clock
         self._sleep = sleep if sleep is not None else self._sleep_or_begin
         self._sleeping: asyncio.Future[None] | None = None
+        self._waking: asyncio.TimerHandle | None = None
         self._begins = False
         self._off_grid = False
         self._t0_s: float | None = None
@@ -118,19 +122,24 @@ class VoiceTrack(MediaStreamTrack):
     def _begin(self) -> None:
         """Voice has come behind silence."""
         self._begins = True
-        if self._sleeping is not None and not self._sleeping.done():
-            self._sleeping.set_result(None)
+        if self._sleeping is not None and self._waking is not None:
+            self._waking.cancel()
+            now_s = self._clock()
+            self._wake_in(math.ceil(now_s / _BEGIN_EVERY_S) * _BEGIN_EVERY_S - now_s, self._sleeping)
 
     async def _sleep_or_begin(self, seconds: float) -> None:
         """Sleep until voice begins, at most for so long."""
-        loop = asyncio.get_running_loop()
-        waiting = self._sleeping = loop.create_future()
-        handle = loop.call_later(seconds, _wake, waiting)
+        self._sleeping = asyncio.get_running_loop().create_future()
+        self._wake_in(seconds, self._sleeping)
         try:
-            await waiting
+            await self._sleeping
         finally:
-            handle.cancel()
             self._sleeping = None
+            if self._waking is not None:
+                self._waking.cancel()
+
+    def _wake_in(self, seconds: float, sleeping: asyncio.Future[None]) -> None:
+        self._waking = sleeping.get_loop().call_later(seconds, _wake, sleeping)
 
     def _encode(self, frame: PoppedFrame) -> bytes:
         if frame.pcm is not None:
