@@ -369,13 +369,22 @@ class Conductor:
         """Of whole microseconds, as the journal keeps them: a replay has to see the same time."""
         return int(self._loop.time() * 1_000_000) / 1000
 
+    @property
+    def _due_ms(self) -> float | None:
+        dues_ms = (self._machine.deadline_ms, self._reply.due_ms, self._hearing.due_ms, self._incidents.due_ms)
+        return min((due for due in dues_ms if due is not None), default=None)
+
     def _arm(self) -> None:
         """Have `_tick` called when somebody wants it."""
-        dues_ms = (self._machine.deadline_ms, self._reply.due_ms, self._hearing.due_ms, self._incidents.due_ms)
         if not self._ended:
-            self._alarm.set(min((due for due in dues_ms if due is not None), default=None))
+            self._alarm.set(self._due_ms)
 
     def _tick(self) -> None:
+        due_ms = self._due_ms
+        if due_ms is None or due_ms > self._now_ms():
+            # Put off meanwhile, as each frame of voice does.
+            self._arm()
+            return
         self._reply.tick()
         lease = self.leases.get(Stage.STAGE_STT)
         if self._hearing.overdue(self._now_ms()) and lease is not None:

@@ -191,17 +191,19 @@ class VoiceSide:
             self._grant()
 
     def on_frame(self, frame: PoppedFrame, at_s: float) -> bool:
-        """A frame of voice is handed to the network; whether that may have changed when `tick` is due."""
+        """A frame of voice is handed to the network; whether `tick` may be due sooner than before."""
         reply = self._reply
         if reply is None:
             return False
         at_ms = at_s * 1000
+        was_due = reply.due_ms is not None
+        few = self.playout.queued_samples < _ENOUGH_QUEUED_SAMPLES
         if frame.spans:
             if self._latency.waiting and frame.audible:
                 self._latency.audible(at_ms + CODEC_DELAY_MS)
             if isinstance(self._machine.bot, Thinking):
                 self._handle(ev.ReplyAudible(reply.key))
-            if self.playout.queued_samples < _ENOUGH_QUEUED_SAMPLES:
+            if few:
                 self._expect(reply)
         for event in frame.events:
             if isinstance(event, SegmentStarted):
@@ -213,7 +215,7 @@ class VoiceSide:
                 self._grant()
                 if self.playout.queued_samples == 0 and self._reply is reply:
                     self._handle(ev.ReplyDry(reply.key))
-        return True
+        return few or not was_due or bool(frame.events)
 
     def hold(self) -> None:
         """Nothing plays."""
