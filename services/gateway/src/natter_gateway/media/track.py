@@ -66,7 +66,7 @@ class VoiceTrack(MediaStreamTrack):
         self.skipped = 0
         """Packets that were not sent because the event loop was late."""
         # Asked for once: Python 3.11 asks the kernel for the process's id each time.
-        self._loop = asyncio.get_running_loop()
+        self._event_loop = asyncio.get_running_loop()
         self._playout = playout
         self._on_frame = on_frame
         self._clock = clock
@@ -131,7 +131,7 @@ class VoiceTrack(MediaStreamTrack):
 
     async def _sleep_or_begin(self, seconds: float) -> None:
         """Sleep until voice begins, at most for so long."""
-        self._sleeping = self._loop.create_future()
+        self._sleeping = self._event_loop.create_future()
         self._wake_in(seconds, self._sleeping)
         try:
             await self._sleeping
@@ -141,7 +141,7 @@ class VoiceTrack(MediaStreamTrack):
                 self._waking.cancel()
 
     def _wake_in(self, seconds: float, sleeping: asyncio.Future[None]) -> None:
-        self._waking = self._loop.call_later(seconds, _wake, sleeping)
+        self._waking = self._event_loop.call_later(seconds, _wake, sleeping)
 
     def _encode(self, frame: PoppedFrame) -> bytes:
         if frame.pcm is not None:
