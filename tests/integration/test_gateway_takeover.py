@@ -1,6 +1,7 @@
 """Several gateways: each takes every page's signalling, and goes on with the calls of one that dies or leaves."""
 
 import asyncio
+import json
 import signal
 import sys
 import time
@@ -20,7 +21,8 @@ from natter_local.system import GATEWAY, LocalSystem
 from natter_testing.emulated_system import ALL, BRIEF, emulated_system
 from natter_testing.eventually import eventually
 
-BOT = "name: Echo\ndefault: true\ngreeting: Hello, I am here.\nprompt: You are a script.\nrecord: text\n"
+BOT = "name: Echo\ndefault: true\ngreeting: Hello, I am here.\nprompt: You are a script.\n"
+"""Of the kind that most are: nothing of what is said is recorded for anybody but the gateways."""
 JOURNALED_S = 1.0
 
 
@@ -30,7 +32,7 @@ SLOW_MODEL = (*BRIEF, "--first-token-ms", "2500")
 
 @asynccontextmanager
 async def two_gateways(folder: Path, options: Sequence[str]) -> AsyncGenerator[LocalSystem]:
-    bots = folder / "with-record"
+    bots = folder / "echo-bots"
     bots.mkdir()
     (bots / "echo.yaml").write_text(BOT)
     env = {"NATTER_BOTS_DIR": str(bots), "NATTER_DRAIN_S": "10"}
@@ -83,7 +85,7 @@ async def an_offer() -> str:
 
 
 async def shown(system: LocalSystem, caller: Caller) -> str:
-    """What the journal has of a call."""
+    """What the journal tells everybody of a call."""
     program = Path(sys.executable).parent / "natter"
     asked = ("sessions", "show", str(caller.pc_id).partition(".")[0], "--json", "--nats-url", system.nats_url)
     process = await asyncio.create_subprocess_exec(program, *asked, stdout=asyncio.subprocess.PIPE)
@@ -140,13 +142,62 @@ async def test_what_was_asked_before_the_gateway_died_is_answered(
         asked_s = time.monotonic()
         caller.send_text("Are you there?")
         assert await caller.wait_for("user-llm-text", after_s=asked_s, within_s=5.0)
-        await eventually(lambda: shown(system, caller), lambda text: "Are you there?" in text, within_s=5.0)
+        await eventually(lambda: shown(system, caller), lambda text: text.count('"CommitUser"') == 2, within_s=5.0)
+        assert "there" not in await shown(system, caller)
         assert caller.last_audible_s < asked_s
         await system.kill(GATEWAY, signal.SIGKILL, 1)
         await caller.reconnect(url=second)
         said = await kept(http, second, caller, 5)
         assert [role for role, _ in said] == ["bot", "user", "bot", "user", "bot"]
         assert said[3] == ("user", "Are you there?")
+
+
+async def test_what_was_said_of_a_sentence_before_the_gateway_died_is_answered(
+    system: LocalSystem, http: httpx.AsyncClient, speech: EncodedSpeech
+) -> None:
+    second = system.of(GATEWAY)[1].url
+    async with a_call(system, http, speech) as (caller, said), asyncio.TaskGroup() as tasks:
+        asked_s = time.monotonic()
+        tasks.create_task(caller.say(speech), name="say")
+        assert await caller.wait_for("user-transcription", after_s=asked_s, within_s=5.0)
+        heard = [each.data["text"] for each in caller.recording.of_type("user-transcription", after_s=asked_s)]
+        await eventually(lambda: shown(system, caller), lambda text: said_since_commit(text) > 0, within_s=5.0)
+        await system.kill(GATEWAY, signal.SIGKILL, 1)
+        await caller.reconnect(url=second)
+        after = await kept(http, second, caller, 5)
+        assert after[:3] == said
+        assert after[3][0] == "user"
+        assert after[3][1].startswith(heard[0])
+        assert after[4][0] == "bot"
+
+
+def said_since_commit(shown_text: str) -> int:
+    """How many characters the journal has of a turn that is open."""
+    entries = json.loads(shown_text)["entries"]
+    words = [entry["content"]["text"] for entry in entries if entry["kind"] == "WordsSoFar"]
+    return int(words[-1]) if words else 0
+
+
+async def test_of_a_reply_that_was_cut_off_the_heard_part_is_known(
+    system: LocalSystem, http: httpx.AsyncClient, speech: EncodedSpeech
+) -> None:
+    second = system.of(GATEWAY)[1].url
+    async with a_call(system, http, speech) as (caller, said):
+        asked_s = time.monotonic()
+        caller.send_text("Go on.")
+        assert await caller.wait_for("bot-tts-text", after_s=asked_s, within_s=8.0)
+        await eventually(lambda: shown(system, caller), lambda text: text.count('"HeardSoFar"') > 0, within_s=5.0)
+        await asyncio.sleep(JOURNALED_S)
+        texts = [each.data["text"] for each in caller.recording.of_type("bot-llm-text", after_s=asked_s)]
+        await system.kill(GATEWAY, signal.SIGKILL, 1)
+        await caller.reconnect(url=second)
+        after = await kept(http, second, caller, 5)
+        assert after[:3] == said
+        assert after[3] == ("user", "Go on.")
+        role, heard = after[4]
+        assert role == "bot"
+        assert heard
+        assert "".join(texts).strip().startswith(heard)
 
 
 async def test_a_gateway_that_leaves_hands_its_calls_over(

@@ -25,6 +25,7 @@ from natter_gateway.journal.log_store import read_log
 from natter_gateway.journal.notes import Opened, SessionOver
 from natter_gateway.journal.recording import of_batches
 from natter_gateway.journal.recovery import recovered
+from natter_gateway.journal.seal import Seal, new_key
 from natter_gateway.journal.snapshot import Snapshot, encode
 from natter_gateway.journal.snapshot_store import HeldElsewhereError, Stored
 from natter_gateway.journal.streams import SequenceRefusedError, Streams, log_stream
@@ -73,13 +74,14 @@ def _ready(streams: Streams) -> Any:
 
 def journal(found: Stores, session: str, term: int = 1) -> Journal:
     opened = Opened("friend", found.gateway, term, 0, "text", 1, VERSION, TurnSettings())
-    made = Journal(session, opened, found.logs, Metrics("gateway"), LOG, mic_sample=lambda: 0)
+    seal = Seal(new_key())
+    made = Journal(session, opened, found.logs, Metrics("gateway"), LOG, mic_sample=lambda: 0, seal=seal)
     made.begin()
     return made
 
 
 def snapshot(session: str, term: int = 1, gateway: str = "gateway-a") -> Snapshot:
-    return Snapshot(session, "00ff", gateway, term, "friend", {}, 1)
+    return Snapshot(session, "00ff", gateway, term, "friend", {}, 1, "5f" * 32)
 
 
 # --- The journal

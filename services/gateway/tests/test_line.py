@@ -7,9 +7,12 @@ from typing import Any, cast
 import pytest
 import structlog
 
-from natter_gateway.line import MAX_UNSENT, Line, OnChannel, OnState
+from natter_common.metrics import Metrics
+from natter_gateway.line import Line, OnChannel, OnState
 from natter_gateway.media.sdp import OfferError
+from natter_gateway.missed import MAX_MISSED
 from natter_gateway.peer import Peer
+from natter_gateway.rtvi import outgoing
 
 
 class FakePeer:
@@ -54,11 +57,19 @@ class FakePeer:
 class Fixture:
     """A line with its peers in the order in which they were made."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumed: bool = False) -> None:
+        self.metrics = Metrics("gateway")
         self.peers: list[FakePeer] = []
         self.changes = 0
         self._tasks: list[asyncio.Task[None]] = []
-        self.line = Line(self._new_peer, on_changed=self._changed, spawn=self._spawn, log=structlog.get_logger())
+        self.line = Line(
+            self._new_peer,
+            on_changed=self._changed,
+            spawn=self._spawn,
+            metrics=self.metrics,
+            log=structlog.get_logger(),
+            resumed=resumed,
+        )
 
     def _new_peer(self, on_state: OnState, on_channel: OnChannel) -> Peer:
         self.peers.append(FakePeer(on_state, on_channel))
@@ -133,11 +144,76 @@ async def test_the_same_client_gets_what_it_missed(fixture: Fixture) -> None:
     first = await fixture.offer()
     first.connect()
     first.open = False
-    for number in range(MAX_UNSENT + 1):
+    for number in range(3):
         fixture.line.tell(str(number))
     second = await fixture.offer()
     second.connect()
-    assert second.sent == [str(number) for number in range(1, MAX_UNSENT + 1)]
+    assert second.sent == ["0", "1", "2"]
+
+
+def finals(count: int) -> list[str]:
+    return [outgoing.text_message("user-llm-text", str(number)) for number in range(count)]
+
+
+async def test_of_what_is_missed_the_progress_goes_first_and_then_the_oldest(fixture: Fixture) -> None:
+    first = await fixture.offer()
+    first.connect()
+    words = [outgoing.text_message("bot-llm-text", str(number)) for number in range(10)]
+    for text in [*finals(5), *words]:
+        fixture.line.tell(text)
+    first.undelivered = 15
+    first.open = False
+    for text in finals(MAX_MISSED)[5:]:
+        fixture.line.tell(text)
+    second = await fixture.offer()
+    second.connect()
+    assert second.sent == finals(MAX_MISSED)
+    second.open = False
+    for text in finals(MAX_MISSED + 1):
+        fixture.line.tell(text)
+    third = await fixture.offer()
+    third.connect()
+    assert third.sent == finals(MAX_MISSED + 1)[1:]
+    assert fixture.metrics.frames_dropped.labels("rtvi", "client_away")._value.get() == 11
+    await fixture.settle()
+
+
+async def test_what_was_delivered_is_not_kept(fixture: Fixture) -> None:
+    first = await fixture.offer()
+    first.connect()
+    for text in finals(5_000):
+        fixture.line.tell(text)
+    first.undelivered = 2
+    second = await fixture.offer()
+    second.connect()
+    assert second.sent == finals(5_000)[-2:]
+    await fixture.settle()
+
+
+async def test_a_conversation_from_another_gateway_may_begin_with_a_new_client() -> None:
+    fixture = Fixture(resumed=True)
+    first = await fixture.offer(new_client=True)
+    first.connect()
+    fixture.line.tell("it is told of this again")
+    fixture.line.ready()
+    fixture.line.tell("now")
+    assert first.sent == ["now"]
+
+
+async def test_a_new_client_runs_the_tools_that_no_page_was_told_to_run(fixture: Fixture) -> None:
+    first = await fixture.offer()
+    first.connect()
+    told, lost, late = (outgoing.tool_order(each, "color", {}) for each in ("told", "lost", "late"))
+    for text in (told, "more", lost):
+        fixture.line.tell(text)
+    first.undelivered = 2
+    second = await fixture.offer(new_client=True)
+    second.connect()
+    fixture.line.tell(late)
+    assert second.sent == []
+    fixture.line.ready()
+    assert second.sent == [lost, late]
+    await fixture.settle()
 
 
 async def test_a_new_client_is_told_nothing_before_it_is_ready(fixture: Fixture) -> None:

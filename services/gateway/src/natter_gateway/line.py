@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from natter_common.logs import Log
+from natter_common.metrics import Metrics
+from natter_gateway.missed import MAX_MISSED, Missed
 from natter_gateway.peer import Peer
+from natter_gateway.rtvi import outgoing
 
-MAX_UNSENT: Final = 256
 _SILENT_S: Final = 2.5
 """Clients say that they are there each second, whatever their microphones do."""
 
@@ -33,22 +35,31 @@ class Line:
         *,
         on_changed: Callable[[], None],
         spawn: Callable[[Coroutine[None, None, None], str], None],
+        metrics: Metrics,
         log: Log,
+        resumed: bool = False,
     ) -> None:
-        """`on_changed` is told that another connection is in use from now on."""
+        """`on_changed` is told that another connection is in use from now on.
+
+        `resumed`: the conversation began at another gateway, so that its first client here may be a new one.
+        """
         self.lost_at: float | None = None
         """Since when there is no connection to the caller (loop time)."""
         self._new_peer = new_peer
         self._on_changed = on_changed
         self._spawn = spawn
+        self._metrics = metrics
         self._log = log
+        self._resumed = resumed
         self._peer: Peer | None = None
         self._coming: _Coming | None = None
         self._unready = False
         self._packets = 0
         self._heard_at = 0.0
-        self._unsent: deque[str] = deque(maxlen=MAX_UNSENT)
-        self._sent: deque[str] = deque(maxlen=MAX_UNSENT)
+        self._unsent = Missed(self._dropped)
+        self._orders = Missed(self._dropped)
+        """For a new client that is not ready: tools that no page was told to run yet. Of the rest it is told anew."""
+        self._sent: deque[str] = deque()
         """Over the connection in use: what it did not deliver goes over the next one, to the same client."""
 
     @property
@@ -81,6 +92,7 @@ class Line:
             raise
         if self._peer is None:
             self._peer = peer
+            self._unready = self._resumed and new_client
             self._on_changed()
         else:
             self._give_up_coming()
@@ -95,20 +107,24 @@ class Line:
             await peer.add_candidate(candidate, sdp_mid, sdp_mline_index)
 
     def send(self, text: str) -> None:
-        """Send now, or over the connection that comes back; over the bound the oldest goes."""
+        """Send now, or over the connection that comes back, see `Missed`."""
         if self._peer is not None and self._peer.send(text):
-            self._sent.append(text)
+            self._note_sent(self._peer, text)
         else:
-            self._unsent.append(text)
+            self._unsent.add(text)
 
     def tell(self, text: str) -> None:
         """Send what happens in the conversation; a client that is not ready will hear of it when it is."""
         if not self._unready:
             self.send(text)
+        elif outgoing.is_order(text):
+            self._orders.add(text)
 
     def ready(self) -> None:
         """The client wants to be told of the conversation."""
         self._unready = False
+        for order in self._orders.take_all():
+            self.send(order)
 
     async def close(self, *, say: bool = True) -> None:
         """Close; `say`: with a goodbye, for nobody is to come back."""
@@ -132,14 +148,14 @@ class Line:
 
     def _change(self, coming: _Coming) -> None:
         before, self._peer, self._coming = self._peer, coming.peer, None
+        if before is not None:
+            self._forget_delivered(before)
+            self._unsent.put_before(self._sent)
+        self._sent.clear()
         if coming.new_client:
             self._unready = True
-            self._unsent.clear()
-        elif before is not None:
-            undelivered = min(before.undelivered, len(self._sent))
-            lost = [*self._sent][len(self._sent) - undelivered :]
-            self._unsent.extendleft(reversed(lost))
-        self._sent.clear()
+            for text in filter(outgoing.is_order, self._unsent.take_all()):
+                self._orders.add(text)
         if before is not None:
             self._spawn(before.close(say=False), "close-peer")
         self._on_changed()
@@ -150,5 +166,20 @@ class Line:
             self._spawn(coming.peer.close(say=False), "close-peer")
 
     def _channel_opened(self, peer: Peer) -> None:
-        while peer is self._peer and self._unsent and peer.send(self._unsent[0]):
-            self._sent.append(self._unsent.popleft())
+        while peer is self._peer and len(self._unsent) and peer.send(self._unsent.first):
+            self._note_sent(peer, self._unsent.pop())
+
+    def _note_sent(self, peer: Peer, text: str) -> None:
+        self._sent.append(text)
+        if len(self._sent) > 2 * MAX_MISSED:
+            self._forget_delivered(peer)
+            while len(self._sent) > MAX_MISSED:
+                self._sent.popleft()
+                self._dropped()
+
+    def _forget_delivered(self, peer: Peer) -> None:
+        for _ in range(len(self._sent) - peer.undelivered):
+            self._sent.popleft()
+
+    def _dropped(self) -> None:
+        self._metrics.drop("rtvi", "client_away")

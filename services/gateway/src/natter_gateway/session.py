@@ -20,11 +20,11 @@ from natter_gateway.conductor.attendant import Attendant
 from natter_gateway.conductor.conductor import Conductor
 from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.resumption import go_on
 from natter_gateway.conductor.stage_frames import StageFrames
 from natter_gateway.conductor.turn_settings import turn_settings
 from natter_gateway.elsewhere import knows_secret
 from natter_gateway.journal.keeping import Keeping, Standing, Stores
-from natter_gateway.journal.recovery import Recovered
 from natter_gateway.journal.takeover import TakenOver
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import LeaseBroker
@@ -117,7 +117,14 @@ class Session:
         self._parts = parts
         self._subjects = parts.subjects.session(session_id)
         self._subscriptions: list[Subscription] = []
-        self._line = Line(self._new_peer, on_changed=self._line_changed, spawn=parts.spawn, log=self._log)
+        self._line = Line(
+            self._new_peer,
+            on_changed=self._line_changed,
+            spawn=parts.spawn,
+            metrics=parts.metrics,
+            log=self._log,
+            resumed=taken is not None,
+        )
         self._receiver = MicReceiver(first_sample)
         self._mic = MicSender(session_id, term, parts.gateway, self._receiver.next_sample)
         self._recovered = None if taken is None else taken.recovered
@@ -172,6 +179,7 @@ class Session:
             self._log,
             standing=self._standing,
             mic_sample=lambda: self._mic.next_sample,
+            turn=self.conductor.turn,
             taken=None if taken is None else taken.stored,
         )
         self.keeping.on_superseded = self._on_superseded
@@ -181,7 +189,10 @@ class Session:
 
     def _standing(self) -> Standing:
         conductor = self.conductor
-        return Standing(conductor.turn, conductor.context.state, conductor.next_segment_id, self._mic.next_sample)
+        # Until the caller is here again nobody has taken up what was said before.
+        words = conductor.unfinished if self._recovered is None else self._recovered.snapshot.words
+        state, next_segment_id = conductor.context.state, conductor.next_segment_id
+        return Standing(conductor.turn, state, next_segment_id, self._mic.next_sample, words)
 
     def _on_superseded(self) -> None:
         """Another gateway has the session: this one lets go of it."""
@@ -357,16 +368,9 @@ class Session:
         self._mic.clock.restart()
         self.conductor.reconnected()
         if self._recovered is not None:
-            self._go_on(self._recovered)
+            self._attendant.begin()
+            go_on(self._recovered, self.conductor, self._page)
             self._recovered = None
-
-    def _go_on(self, recovered: Recovered) -> None:
-        """The caller is here again, behind a gateway that died."""
-        self._attendant.begin()
-        if recovered.cut_off:
-            self._page.cut_off()
-        if recovered.unanswered is not None:
-            self.conductor.answer_again(recovered.unanswered)
 
     def ask_to_move(self) -> None:
         """This gateway leaves: the page is asked to connect again, and gets to another one."""

@@ -2,12 +2,21 @@
 
 from typing import Any
 
+import pytest
+
 from natter_gateway.conductor.conductor import turn_settings
-from natter_gateway.journal.notes import HeardSoFar, Note, Opened, SegmentBegun, TurnAnswered
+from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.resumption import go_on
+from natter_gateway.journal.notes import HeardSoFar, Note, Opened, SegmentBegun, TurnAnswered, WordsSoFar
 from natter_gateway.journal.recording import Entry, Recording
+from natter_gateway.journal.recovery import AnswerAgain, Apologize, Owed, Recovered, SayAgain
 from natter_gateway.journal.replay import replay
+from natter_gateway.journal.seal import new_key
+from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.turns import actions as act
+from natter_gateway.turns.events import Modality
 from natter_gateway.turns.machine import VERSION
+from natter_proto import Header, Speech, SpeechEvent, Transcript, Word
 
 
 class Kept:
@@ -40,6 +49,46 @@ class Kept:
     def recording(self) -> Recording:
         entries = [Entry(number, at_us, 0, content) for number, (at_us, content) in enumerate(self.contents, 1)]
         return Recording("abc", tuple(entries))
+
+
+async def test_words_are_kept_before_their_turn_is_over(new_stages: Any) -> None:
+    stages = new_stages()
+    kept = Kept(stages)
+    stages.conductor.typed("By the way,", Modality.VOICE, run_immediately=False)
+    base = Header(session="abc", term=1, epoch=1)
+    for event in (SpeechEvent.SPEECH_EVENT_ONSET, SpeechEvent.SPEECH_EVENT_SPEECH):
+        stages.conductor.on_speech(Speech(header=base, event=event, sample=0))
+    stages.conductor.on_transcript(Transcript(header=base, words=[Word(text="how"), Word(text="are")]))
+    assert stages.conductor.unfinished == "By the way, how are"
+    await stages.speak("how are you")
+    assert stages.conductor.unfinished == ""
+    assert [note.text for note in kept.of(WordsSoFar)] == ["By the way,", "By the way, how are", ""]
+
+
+@pytest.mark.parametrize(
+    ("owed", "words", "said"),
+    [
+        (None, "", None),
+        (None, "what time", ("user", "what time")),
+        (AnswerAgain("How are you?"), "", ("user", "How are you?")),
+        (AnswerAgain("How are you?"), "I am fine", ("user", "How are you? I am fine")),
+        (SayAgain("Hello."), "", ("bot", "Hello.")),
+        (SayAgain("Hello."), "hi", ("user", "hi")),
+        (Apologize(), "", ("bot", "Sorry, we were cut off. Please ask me again.")),
+    ],
+)
+async def test_what_a_dead_conductor_owed_is_given(
+    new_stages: Any, owed: Owed | None, words: str, said: tuple[str, str] | None
+) -> None:
+    stages = new_stages()
+    kept = Kept(stages)
+    told: list[str] = []
+    snapshot = Snapshot("abc", "00", "gw", 2, "b", {}, 1, new_key(), words=words)
+    go_on(Recovered(snapshot, owed, cut_off=True), stages.conductor, Page(told.append))
+    assert sum("bot-interrupted" in text for text in told) == 1
+    found = [("user", each.text) for each in kept.of(act.CommitUser)]
+    found += [("bot", each.text) for each in kept.of(act.StartVerbatim)]
+    assert found == ([] if said is None else [said])
 
 
 async def test_a_call_is_replayed(new_stages: Any) -> None:

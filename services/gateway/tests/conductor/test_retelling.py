@@ -3,7 +3,20 @@
 from typing import Any
 
 from natter_gateway.turns.events import Modality
-from natter_proto import Header, Reply, ReplyKind, Speech, SpeechEvent, Transcript, Word
+from natter_proto import (
+    EndReason,
+    Header,
+    Reply,
+    ReplyKind,
+    Speech,
+    SpeechEvent,
+    Tool,
+    ToolCall,
+    ToolOutcome,
+    ToolResult,
+    Transcript,
+    Word,
+)
 
 
 def retold(stages: Any) -> list[tuple[Any, ...]]:
@@ -57,6 +70,23 @@ async def test_the_bot_is_thinking(new_stages: Any) -> None:
         ("bot-llm-started",),
     ]
     assert stages.conductor.retelling.first_turn == 1
+
+
+async def test_tools_have_run_for_the_reply_that_goes_on(new_stages: Any) -> None:
+    weather = {"name": "weather", "description": "Weather.", "kind": "nats", "read_only": True}
+    stages = new_stages(tools=[weather])
+    await stages.speak("will it rain")
+    call = ToolCall(id="model-0", name="weather", arguments="{}")
+    for kind in (ReplyKind.REPLY_KIND_TOOL_CALLS, ReplyKind.REPLY_KIND_END):
+        reason = EndReason.END_REASON_TOOL_CALLS
+        stages.conductor.on_reply(Reply(header=stages.header(), kind=kind, tool_calls=[call], reason=reason))
+    found = ToolResult(id="1.0.0", name="weather", outcome=ToolOutcome.TOOL_OUTCOME_RESULT, result="rain")
+    stages.conductor.on_tool(Tool(header=stages.header(), result=found))
+    assert retold(stages)[4:] == [
+        ("bot-llm-started",),
+        ("llm-function-call-started",),
+        ("llm-function-call-stopped",),
+    ]
 
 
 async def test_the_bot_is_speaking(new_stages: Any) -> None:

@@ -20,7 +20,10 @@ from natter_gateway.journal.codec import (
     has_texts,
     kind_of,
     text_fields,
+    unsealed,
+    without_texts,
 )
+from natter_gateway.journal.seal import Seal, SealError, new_key
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.settings import TurnSettings
@@ -82,7 +85,7 @@ def test_what_is_written_is_read(content: Any) -> None:
 @settings(max_examples=300, deadline=None)
 @given(contents)
 def test_without_texts_only_their_lengths_are_written(content: Any) -> None:
-    data = encode(content, texts=False)
+    data = encode(without_texts(content))
     names = text_fields().get(type(content), ())
     assert all(orjson.loads(data)[name] == len(getattr(content, name)) for name in names)
     again = decode(kind_of(content), data)
@@ -90,6 +93,26 @@ def test_without_texts_only_their_lengths_are_written(content: Any) -> None:
     assert encode(again) == data
     others = [field.name for field in fields(content) if field.name not in names]
     assert all(getattr(again, name) == getattr(content, name) for name in others)
+
+
+@settings(max_examples=300, deadline=None)
+@given(contents)
+def test_sealed_texts_are_for_those_who_have_the_key(content: Any) -> None:
+    seal = Seal(new_key())
+    names = text_fields().get(type(content), ())
+    sealed = decode(kind_of(content), encode(content, seal))
+    assert has_texts(sealed) == (not names)
+    assert encode(sealed) == encode(without_texts(content)), "without the key only lengths are told"
+    assert unsealed(sealed, seal) == content
+    if names:
+        with pytest.raises(SealError):
+            unsealed(sealed, Seal(new_key()))
+
+
+@pytest.mark.parametrize("sealed", ["", "no base64!", "AAAA", "A" * 64])
+def test_what_is_not_sealed_is_not_opened(sealed: str) -> None:
+    with pytest.raises(SealError):
+        Seal(new_key()).open(sealed)
 
 
 @given(objects(TurnSettings))

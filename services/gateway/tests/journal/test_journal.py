@@ -13,6 +13,7 @@ from natter_gateway.journal.journal import Journal
 from natter_gateway.journal.log_outbox import Found
 from natter_gateway.journal.notes import EntriesLost, HeardSoFar, Opened, SessionOver
 from natter_gateway.journal.recording import Recording, of_batches
+from natter_gateway.journal.seal import Seal, new_key
 from natter_gateway.journal.snapshot import Snapshot, decode
 from natter_gateway.journal.snapshot_box import Holder
 from natter_gateway.journal.snapshot_keeper import SnapshotKeeper
@@ -61,7 +62,8 @@ class Logs:
 
 
 def journal(logs: Logs, opened: Opened = OPENED) -> Journal:
-    made = Journal("abc", opened, logs, Metrics("gateway"), structlog.get_logger(), mic_sample=lambda: 640)  # type: ignore[arg-type]
+    log, seal = structlog.get_logger(), Seal(new_key())
+    made = Journal("abc", opened, logs, Metrics("gateway"), log, mic_sample=lambda: 640, seal=seal)  # type: ignore[arg-type]
     made.begin()
     made.begin()
     return made
@@ -216,7 +218,7 @@ class Bucket:
 def keeper(bucket: Bucket, turns: list[int]) -> SnapshotKeeper:
     def take() -> Snapshot:
         turns[0] += 1
-        return Snapshot("abc", "00", "gateway-a", 1, "friend", {}, 1, turn=turns[0], context=ContextState())
+        return Snapshot("abc", "00", "gateway-a", 1, "friend", {}, 1, new_key(), turn=turns[0], context=ContextState())
 
     return SnapshotKeeper("abc", 1, "gateway-a", bucket, take, structlog.get_logger())  # type: ignore[arg-type]
 

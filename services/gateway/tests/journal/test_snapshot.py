@@ -7,9 +7,21 @@ import orjson
 import pytest
 
 from natter_gateway.context import Context, ContextState, Speaker, ToolRecord, ToolRound, Utterance
-from natter_gateway.journal.notes import HeardSoFar, Opened, SegmentBegun, SessionOver, ToolCalled, ToolSettled
-from natter_gateway.journal.recording import Entry, Recording
-from natter_gateway.journal.recovery import Recovered, recovered
+from natter_gateway.journal.codec import decode as decode_entry
+from natter_gateway.journal.codec import encode as encode_entry
+from natter_gateway.journal.codec import kind_of, without_texts
+from natter_gateway.journal.notes import (
+    HeardSoFar,
+    Opened,
+    SegmentBegun,
+    SessionOver,
+    ToolCalled,
+    ToolSettled,
+    WordsSoFar,
+)
+from natter_gateway.journal.recording import Entry, Recording, with_texts
+from natter_gateway.journal.recovery import AnswerAgain, Apologize, Recovered, SayAgain, recovered
+from natter_gateway.journal.seal import Seal, new_key
 from natter_gateway.journal.snapshot import MAX_BYTES, BadSnapshotError, Snapshot, decode, encode
 from natter_gateway.turns import actions as act
 from natter_gateway.turns.events import Modality
@@ -28,12 +40,14 @@ SNAPSHOT = Snapshot(
     bot="friend",
     variables={"guest": "Ann"},
     started_unix_ms=1_700_000_000_000,
+    journal_key="5f" * 32,
     turn=1,
     context=ContextState(SAID, "It was about tea.", 1),
     next_segment_id=4,
     journal_sequence=12,
     journal_entry=40,
     mic_sample=320_000,
+    words="and tomorrow",
 )
 OPENED = Opened("friend", "gateway-a", 1, 0, "text", 1, "3", TurnSettings())
 
@@ -130,7 +144,7 @@ def test_of_a_reply_that_was_being_heard_the_heard_part_counts() -> None:
     )
     assert texts(found) == ["Tell me a story.", "Once there"]
     assert found.cut_off
-    assert found.unanswered is None
+    assert found.owed is None
 
 
 def test_a_reply_that_began_before_the_snapshot_is_known() -> None:
@@ -148,7 +162,7 @@ def test_a_reply_that_began_before_the_snapshot_is_known() -> None:
 
 def test_a_question_that_nobody_began_to_answer_is_still_to_be_answered() -> None:
     found = after(act.CommitUser(2, "And tomorrow?", None), act.StartAttempt((2, 1), "And tomorrow?", Modality.VOICE))
-    assert found.unanswered == "And tomorrow?"
+    assert found.owed == AnswerAgain("And tomorrow?")
     assert texts(found) == ["And tomorrow?"]
 
 
@@ -174,7 +188,35 @@ def test_what_tools_did_is_known_and_else_unknown() -> None:
     )
     (tools,) = (entry for entry in found.snapshot.context.entries[3:] if isinstance(entry, ToolRound))
     assert [(call.name, call.outcome) for call in tools.calls] == [("book", "result"), ("mail", "unknown")]
-    assert found.unanswered is None
+    assert found.owed == Apologize()
+
+
+def test_a_greeting_that_nobody_heard_is_said_again() -> None:
+    greeting = act.StartVerbatim((2, 1), "Hello.")
+    assert after(greeting).owed == SayAgain("Hello.")
+    assert after(greeting, SegmentBegun((2, 1), 4, "Hello."), HeardSoFar((2, 1), 4, "Hello.")).owed is None
+
+
+def test_words_of_a_turn_that_is_open_are_known() -> None:
+    assert after().snapshot.words == "and tomorrow"
+    said = (act.UserStarted(2), WordsSoFar("what is"), WordsSoFar("what is the time"))
+    assert after(*said).snapshot.words == "what is the time"
+    assert after(*said, act.CommitUser(2, "What is the time?", None)).snapshot.words == ""
+    assert after(*said, WordsSoFar("")).snapshot.words == ""
+
+
+def test_sealed_words_are_read_by_who_has_the_key() -> None:
+    seal = Seal(SNAPSHOT.journal_key)
+    said = (act.CommitUser(2, "And tomorrow?", None), WordsSoFar("and"), HeardSoFar((2, 1), 4, "Warm\ud800er"))
+    entries = tuple(
+        Entry(41 + at, 0, 0, decode_entry(kind_of(one), encode_entry(one, seal))) for at, one in enumerate(said)
+    )
+    recording = Recording("abc", entries)
+    read = [entry.content for entry in with_texts(recording, seal).entries]
+    assert read == [*said[:2], HeardSoFar((2, 1), 4, "Warm?er")]
+    assert recovered(SNAPSHOT, with_texts(recording, Seal(new_key()))).snapshot == replace(SNAPSHOT, journal_entry=43)
+    gone = Recording("abc", (Entry(41, 0, 0, without_texts(said[0])),))
+    assert texts(recovered(SNAPSHOT, with_texts(gone, seal))) == []
 
 
 def test_only_the_newest_term_counts_and_holes_are_told() -> None:

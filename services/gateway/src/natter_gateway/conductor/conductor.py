@@ -26,7 +26,7 @@ from natter_gateway.conductor.trouble import StageTrouble, TroubleBook
 from natter_gateway.conductor.turn_latency import Accepted
 from natter_gateway.conductor.turn_settings import turn_settings
 from natter_gateway.context import Context, Entry
-from natter_gateway.journal.notes import ContextAdded, Note
+from natter_gateway.journal.notes import ContextAdded, Note, WordsSoFar
 from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.media.opus import CODEC_DELAY_MS
@@ -115,6 +115,7 @@ class Conductor:
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
         self._room_for_guesses = True
+        self._noted_words = ""
 
     @property
     def leases(self) -> dict[Stage, HeldLease]:
@@ -124,6 +125,11 @@ class Conductor:
     @property
     def turn(self) -> int:
         return self._machine.turn
+
+    @property
+    def unfinished(self) -> str:
+        """What the caller said and typed that is in no turn of the context yet."""
+        return self._machine.unfinished
 
     @property
     def context(self) -> Context:
@@ -295,6 +301,7 @@ class Conductor:
         self._incidents.note(event, actions, now_ms)
         for action in actions:
             self._do(action)
+        self._note_words()
         if any(isinstance(action, _TURN_BORDERS) for action in actions):
             self.on_turn_border()
         self._incidents.look(now_ms)
@@ -340,6 +347,12 @@ class Conductor:
 
     def _noted(self, note: Note) -> None:
         self.on_note(note)
+
+    def _note_words(self) -> None:
+        words = self._machine.unfinished
+        if words != self._noted_words:
+            self._noted_words = words
+            self.on_note(WordsSoFar(words))
 
     def _commit_user(self, action: act.CommitUser) -> None:
         self.context.add_user(action.turn, action.text)

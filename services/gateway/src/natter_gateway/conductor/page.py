@@ -102,8 +102,7 @@ class Page:
         parsed: Any = {}
         with suppress(orjson.JSONDecodeError):
             parsed = orjson.loads(arguments or "{}")
-        data = {"tool_call_id": call_id, "function_name": name, "arguments": parsed}
-        self._send(outgoing.message("llm-function-call-in-progress", data))
+        self._send(outgoing.tool_order(call_id, name, parsed))
 
     def tool_stopped(self, record: ToolRecord) -> None:
         """What became of it."""

@@ -190,6 +190,14 @@ class ReplySide:
         self._handle(ev.ToolsOver(key))
         self._send_turn(generation)
 
+    @property
+    def tools_done(self) -> list[ToolRecord]:
+        """Of the reply that lives: what its tools found so far."""
+        generation = self._generation
+        if generation is None or generation.key != self._machine.living:
+            return []
+        return [record for step in generation.done for record in step.records]
+
     def on_voice(self, frame: Voice) -> None:
         """Voice of a segment: queued for playout, with its words."""
         if self._guessing.keeps(frame):

@@ -37,6 +37,9 @@ class Retelling:
             self._page.user_stopped()
             self._page.user_message(" ".join(said))
         self._page.reply_again()
+        for record in self._reply.tools_done:
+            self._page.tool_started(record.name)
+            self._page.tool_stopped(record)
         for notice in self._reply.voice.so_far():
             self._page.reply_news(notice)
 

@@ -5,8 +5,8 @@ Strict on the way back: what does not fit its class in every field raises `BadEn
 
 import math
 import types
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -14,6 +14,7 @@ import orjson
 
 from natter_gateway.journal import notes
 from natter_gateway.journal.notes import Note
+from natter_gateway.journal.seal import Seal
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.settings import TurnSettings
@@ -36,10 +37,11 @@ _TEXTS: Final[dict[type, tuple[str, ...]]] = {
     notes.SegmentBegun: ("text",),
     notes.HeardSoFar: ("text",),
     notes.ContextAdded: ("text",),
+    notes.WordsSoFar: ("text",),
     notes.ToolCalled: ("arguments",),
     notes.ToolSettled: ("arguments", "result"),
 }
-"""What people said, or may have said: recorded only where the bot records text."""
+"""What people said, or may have said: readable only where the bot records text."""
 
 _Read = Callable[[Any], Any]
 _T = TypeVar("_T")
@@ -50,14 +52,17 @@ class BadEntryError(ValueError):
 
 
 class Omitted(str):
-    """Stands for a text that was not recorded: how long it was is all that is known."""
+    """Stands for a text that can't be read here: how long it was is all that is known."""
 
-    __slots__ = ("characters",)
+    __slots__ = ("characters", "sealed")
     characters: int
+    sealed: str | None
+    """It, for whoever has the session's key."""
 
-    def __new__(cls, characters: int) -> "Omitted":
+    def __new__(cls, characters: int, sealed: str | None = None) -> "Omitted":
         text = super().__new__(cls, f"({characters} characters)")
         text.characters = characters
+        text.sealed = sealed
         return text
 
 
@@ -66,14 +71,29 @@ def kind_of(content: Content) -> str:
     return type(content).__name__
 
 
-def encode(content: Content, *, texts: bool = True) -> bytes:
-    """JSON of an event, an action or a note; without `texts` only their lengths are in it."""
-    omitted = _TEXTS.get(type(content), ())
+def encode(content: Content, seal: Seal | None = None) -> bytes:
+    """JSON of an event, an action or a note; with a `seal` its texts are in it for those who have the key."""
     try:
-        return orjson.dumps(_plain(content, () if texts else omitted))
+        return orjson.dumps(_plain(content, seal))
     except orjson.JSONEncodeError:
         # A page can type halves of surrogate pairs, which UTF-8 has no bytes for.
-        return orjson.dumps(_without_surrogates(_plain(content, () if texts else omitted)))
+        return orjson.dumps(_without_surrogates(_plain(content, seal)))
+
+
+def without_texts(content: Content) -> Content:
+    """The same, with the lengths of its texts only."""
+    texts = _TEXTS.get(type(content), ())
+    return replace(content, **{name: Omitted(len(getattr(content, name))) for name in texts})
+
+
+def unsealed(content: Content, seal: Seal) -> Content:
+    """The same, with its texts. Raises `SealError`."""
+    found: dict[str, str] = {}
+    for name in _TEXTS.get(type(content), ()):
+        text = getattr(content, name)
+        if isinstance(text, Omitted) and text.sealed is not None:
+            found[name] = seal.open(text.sealed)
+    return replace(content, **found) if found else content
 
 
 def decode(kind: str, data: bytes) -> Content:
@@ -97,26 +117,27 @@ def decode_settings(data: bytes) -> TurnSettings:
 
 
 def has_texts(content: Content) -> bool:
-    """False where a text of it was not recorded."""
+    """False where a text of it can't be read."""
     return not any(isinstance(getattr(content, name), Omitted) for name in _TEXTS.get(type(content), ()))
 
 
 def text_fields() -> dict[type, tuple[str, ...]]:
-    """Fields that are left out without `texts`, by class."""
+    """Fields that hold what people said, by class."""
     return dict(_TEXTS)
 
 
 # --- There
 
 
-def _plain(content: Content, omitted: Sequence[str]) -> dict[str, Any]:
+def _plain(content: Content, seal: Seal | None) -> dict[str, Any]:
     plain: dict[str, Any] = {}
+    texts = () if seal is None else _TEXTS.get(type(content), ())
     for field in _FIELDS[type(content)]:
         value = getattr(content, field.name)
         if isinstance(value, Omitted):
             value = value.characters
-        elif field.name in omitted:
-            value = len(value)
+        elif seal is not None and field.name in texts:
+            value = [len(value), seal.close(value)]
         plain[field.name] = value
     return plain
 
@@ -183,10 +204,14 @@ def _read_str(value: Any) -> str:
 
 
 def _read_text(value: Any) -> str:
-    """A text, or how long it was."""
-    if type(value) is int and 0 <= value <= MAX_ENTRY_BYTES:
-        return Omitted(value)
-    return _read_str(value)
+    """A text, or how long it was, or that and it, sealed."""
+    match value:
+        case [int(characters), str(sealed)] if 0 <= characters <= MAX_ENTRY_BYTES:
+            return Omitted(characters, sealed)
+        case int() if type(value) is int and 0 <= value <= MAX_ENTRY_BYTES:
+            return Omitted(value)
+        case _:
+            return _read_str(value)
 
 
 def _read_enum(wanted: type[Enum]) -> _Read:

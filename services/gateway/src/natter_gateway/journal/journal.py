@@ -10,10 +10,11 @@ from typing import Final
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
-from natter_gateway.journal.codec import MAX_ENTRY_BYTES, Content, encode, encode_settings, kind_of
+from natter_gateway.journal.codec import MAX_ENTRY_BYTES, Content, encode, encode_settings, kind_of, without_texts
 from natter_gateway.journal.log_outbox import DEADLINE_MS, Batch, LogOutbox
 from natter_gateway.journal.log_store import LogStore
 from natter_gateway.journal.notes import EntriesLost, Note, Opened, SessionOver
+from natter_gateway.journal.seal import Seal
 from natter_gateway.journal.streams import SequenceRefusedError, StoreUnavailableError
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
@@ -44,9 +45,12 @@ class Journal:
         log: Log,
         *,
         mic_sample: Callable[[], int],
+        seal: Seal,
         last_sequence: int = 0,
     ) -> None:
-        """`last_sequence`: of the newest batch that an earlier term left in the stream; 0 for a new session."""
+        """`seal`: for texts of a bot that does not record them.
+
+        `last_sequence`: of the newest batch that an earlier term left in the stream; 0 for a new session."""
         self.on_superseded: Callable[[], None] = lambda: None
         """Called once when another gateway writes this session's journal: nothing more is written."""
         self._session = session
@@ -55,7 +59,7 @@ class Journal:
         self._metrics = metrics
         self._log = log
         self._mic_sample = mic_sample
-        self._texts = opened.record == "text"
+        self._seal = None if opened.record == "text" else seal
         self._loop = asyncio.get_running_loop()
         self._outbox = LogOutbox(opened.term, opened.gateway, last_sequence)
         self._pending: list[_Pending] = []
@@ -188,8 +192,8 @@ class Journal:
         self._work.set()
 
     def _encode(self, content: Content) -> bytes:
-        data = encode(content, texts=self._texts)
-        return data if len(data) <= MAX_ENTRY_BYTES else encode(content, texts=False)
+        data = encode(content, self._seal)
+        return data if len(data) <= MAX_ENTRY_BYTES else encode(without_texts(content))
 
     async def _send(self) -> None:
         give_up_at_s = float("inf")

@@ -12,6 +12,7 @@ from natter_gateway.context import ContextState
 from natter_gateway.journal.journal import Journal
 from natter_gateway.journal.log_store import LogStore
 from natter_gateway.journal.notes import Opened
+from natter_gateway.journal.seal import Seal, new_key
 from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.journal.snapshot_keeper import SnapshotKeeper
 from natter_gateway.journal.snapshot_store import SnapshotStore, Stored
@@ -43,6 +44,8 @@ class Standing:
     context: ContextState
     next_segment_id: int
     mic_sample: int
+    words: str
+    """In no turn of the context yet."""
 
 
 class Keeping:
@@ -60,9 +63,13 @@ class Keeping:
         *,
         standing: Callable[[], Standing],
         mic_sample: Callable[[], int],
+        turn: int = 0,
         taken: Stored | None = None,
     ) -> None:
-        """`taken`: the snapshot with which this gateway took the session over; None for a new session."""
+        """`turn`: the newest one before.
+
+        `taken`: the snapshot with which this gateway took the session over; None for a new session.
+        """
         self.on_superseded: Callable[[], None] = lambda: None
         """Called once when another gateway has the session."""
         self._session = session
@@ -77,15 +84,22 @@ class Keeping:
             bot.id,
             stores.gateway,
             self._term,
-            0 if before is None else before.turn,
+            turn,
             bot.record,
             self._started_unix_ms,
             VERSION,
             settings,
         )
-        sequence = 0 if before is None else before.journal_sequence
+        self._journal_key = new_key() if before is None else before.journal_key
         self.journal: Final = Journal(
-            session, opened, stores.logs, metrics, log, mic_sample=mic_sample, last_sequence=sequence
+            session,
+            opened,
+            stores.logs,
+            metrics,
+            log,
+            mic_sample=mic_sample,
+            seal=Seal(self._journal_key),
+            last_sequence=0 if before is None else before.journal_sequence,
         )
         self._keeper = SnapshotKeeper(
             session,
@@ -133,10 +147,12 @@ class Keeping:
             bot=self._bot.id,
             variables=self._bot.chosen,
             started_unix_ms=self._started_unix_ms,
+            journal_key=self._journal_key,
             turn=standing.turn,
             context=standing.context,
             next_segment_id=standing.next_segment_id,
             journal_sequence=self.journal.read_from_sequence,
             journal_entry=self.journal.last_entry,
             mic_sample=standing.mic_sample,
+            words=standing.words,
         )

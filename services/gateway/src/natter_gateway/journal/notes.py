@@ -71,6 +71,13 @@ class ContextAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class WordsSoFar:
+    """What the caller has said and typed that is in no turn of the context yet; empty: it is now, or was nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnAnswered:
     """A spoken turn's latency, from the end of speech to the first audible frame."""
 
@@ -104,6 +111,7 @@ Note = (
     | ToolCalled
     | ToolSettled
     | ContextAdded
+    | WordsSoFar
     | TurnAnswered
     | EntriesLost
     | SessionOver

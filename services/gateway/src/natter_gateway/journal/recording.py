@@ -1,14 +1,15 @@
 """A journal as it was recorded: its entries in order, from frames or from a file, and into a file."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
 import orjson
 
-from natter_gateway.journal.codec import BadEntryError, Content, decode, encode, kind_of
+from natter_gateway.journal.codec import BadEntryError, Content, decode, encode, has_texts, kind_of, unsealed
 from natter_gateway.journal.notes import Opened
+from natter_gateway.journal.seal import Seal, SealError
 from natter_proto import LogBatch
 
 _FORMAT: Final = 1
@@ -21,7 +22,7 @@ class BadRecordingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """An entry that this version can't read."""
+    """An entry that can't be read: not by this version, or not without its texts."""
 
     kind: str
     problem: str
@@ -79,6 +80,22 @@ def _content(kind: str, data: bytes) -> Content | Unknown:
         return decode(kind, data)
     except BadEntryError as error:
         return Unknown(kind, str(error))
+
+
+def with_texts(recording: Recording, seal: Seal) -> Recording:
+    """The same, with what was sealed; entries whose texts are gone are `Unknown`."""
+    entries = (replace(entry, content=_with_texts(entry.content, seal)) for entry in recording.entries)
+    return Recording(recording.session, tuple(entries))
+
+
+def _with_texts(content: Content | Unknown, seal: Seal) -> Content | Unknown:
+    if isinstance(content, Unknown):
+        return content
+    try:
+        found = unsealed(content, seal)
+    except SealError as error:
+        return Unknown(kind_of(content), str(error))
+    return found if has_texts(found) else Unknown(kind_of(content), "its text was not recorded")
 
 
 def save(recording: Recording, path: Path) -> None:

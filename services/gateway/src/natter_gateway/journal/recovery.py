@@ -3,7 +3,15 @@
 from dataclasses import dataclass, field, replace
 
 from natter_gateway.context import Context, Speaker, ToolRecord
-from natter_gateway.journal.notes import ContextAdded, HeardSoFar, SegmentBegun, SessionOver, ToolCalled, ToolSettled
+from natter_gateway.journal.notes import (
+    ContextAdded,
+    HeardSoFar,
+    SegmentBegun,
+    SessionOver,
+    ToolCalled,
+    ToolSettled,
+    WordsSoFar,
+)
 from natter_gateway.journal.recording import Entry, Recording
 from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.turns import actions as act
@@ -13,13 +21,35 @@ _UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerAgain:
+    """No reply to the newest turn was ever heard: what the caller said in it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SayAgain:
+    """A greeting or another text of the bot's own that nobody heard."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apologize:
+    """Tools ran for an answer that nobody heard: another attempt might have them act twice."""
+
+
+Owed = AnswerAgain | SayAgain | Apologize
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
     """Where the session stands."""
 
     snapshot: Snapshot
     """With all that the journal has behind it."""
-    unanswered: str | None = None
-    """What the caller said in the newest turn, if no reply to it was ever heard."""
+    owed: Owed | None = None
+    """What the caller still waits for."""
     cut_off: bool = False
     """A reply was being heard, or was about to be."""
     over: bool = False
@@ -33,6 +63,8 @@ class _Reply:
     """The committed reply that lives; its text is what was heard."""
 
     key: AttemptKey
+    verbatim: str = ""
+    """What it says, if that is no model's."""
     heard: dict[int, str] = field(default_factory=dict[int, str])
     calls: dict[str, ToolRecord] = field(default_factory=dict[str, ToolRecord])
 
@@ -45,6 +77,7 @@ class _Reader:
     def __init__(self, snapshot: Snapshot) -> None:
         self.context = Context(snapshot.context)
         self.turn = snapshot.turn
+        self.words = snapshot.words
         self.next_segment_id = snapshot.next_segment_id
         self.reply: _Reply | None = None
         self.over = False
@@ -52,8 +85,10 @@ class _Reader:
     def early(self, entry: Entry) -> None:
         """An entry that the snapshot knows: only a reply that still lives is not in its context."""
         match entry.content:
-            case act.StartAttempt(key) | act.StartVerbatim(key) | act.AdoptGuess(key):
+            case act.StartAttempt(key) | act.AdoptGuess(key):
                 self.reply = _Reply(key)
+            case act.StartVerbatim(key, text):
+                self.reply = _Reply(key, text)
             case act.EndAttempt():
                 self.reply = None
             case _:
@@ -67,6 +102,9 @@ class _Reader:
             case act.CommitUser(turn, text, _):
                 self.turn = max(self.turn, turn)
                 self.context.add_user(turn, text)
+                self.words = ""
+            case WordsSoFar(text):
+                self.words = text
             case act.CorrectUser(turn, text):
                 self.context.correct_user(turn, text)
             case act.ReopenUser(turn):
@@ -83,10 +121,17 @@ class _Reader:
             case _:
                 self.early(entry)
 
-    def said(self, turn: int) -> str | None:
-        """What the caller said in a turn."""
-        texts = (one.text for one in self.context.utterances if one.turn == turn and one.speaker is Speaker.USER)
-        return next(texts, None)
+    def owed(self, reply: _Reply) -> Owed | None:
+        """What there is to be heard in place of a reply that lives."""
+        if reply.text:
+            return None
+        if reply.calls:
+            return Apologize()
+        if reply.verbatim:
+            return SayAgain(reply.verbatim)
+        turn, said = reply.key[0], self.context.utterances
+        texts = (one.text for one in said if one.turn == turn and one.speaker is Speaker.USER)
+        return next((AnswerAgain(text) for text in texts), None)
 
     def _of_reply(self, entry: Entry) -> None:
         reply = self.reply
@@ -136,10 +181,9 @@ def recovered(snapshot: Snapshot, recording: Recording) -> Recovered:
             reader.early(entry)
         else:
             reader.late(entry)
-    reply, unanswered = reader.reply, None
+    reply = reader.reply
+    owed = None if reply is None else reader.owed(reply)
     if reply is not None:
-        if not reply.text and not reply.calls:
-            unanswered = reader.said(reply.key[0])
         reader.close(reply)
     now = replace(
         snapshot,
@@ -148,5 +192,6 @@ def recovered(snapshot: Snapshot, recording: Recording) -> Recovered:
         next_segment_id=reader.next_segment_id,
         journal_entry=max(seen, snapshot.journal_entry),
         mic_sample=mic_sample,
+        words=reader.words,
     )
-    return Recovered(now, unanswered, reply is not None, reader.over, complete)
+    return Recovered(now, owed, reply is not None, reader.over, complete)

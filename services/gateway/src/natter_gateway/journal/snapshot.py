@@ -32,6 +32,8 @@ class Snapshot:
     variables: Mapping[str, str]
     """What the call filled into the bot's texts."""
     started_unix_ms: int
+    journal_key: str
+    """Opens what is sealed in the session's journal."""
     turn: int = 0
     """The newest."""
     context: ContextState = field(default_factory=ContextState)
@@ -42,6 +44,8 @@ class Snapshot:
     """Entries of this term's journal up to this number are in the snapshot, wherever they are by now."""
     mic_sample: int = 0
     """The next sample of the microphone."""
+    words: str = ""
+    """What the caller has said and typed that is in no turn of the context yet."""
 
 
 class _Fields(BaseModel):
@@ -57,6 +61,7 @@ class _Fields(BaseModel):
     bot: Annotated[str, Field(min_length=1, max_length=128)]
     variables: Annotated[dict[str, str], Field(max_length=50)]
     started_unix_ms: Annotated[int, Field(ge=0)]
+    journal_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     turn: Annotated[int, Field(ge=0, lt=2**31)]
     entries: list[Entry]
     summary: str
@@ -65,6 +70,7 @@ class _Fields(BaseModel):
     journal_sequence: Annotated[int, Field(ge=0)]
     journal_entry: Annotated[int, Field(ge=0)]
     mic_sample: Annotated[int, Field(ge=0)]
+    words: str
 
 
 _CONTEXT_FIELDS: Final = ("entries", "summary", "from_turn")

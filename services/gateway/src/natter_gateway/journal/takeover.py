@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from natter_gateway.journal.keeping import Stores
-from natter_gateway.journal.recording import of_batches
+from natter_gateway.journal.recording import of_batches, with_texts
 from natter_gateway.journal.recovery import Recovered, recovered
+from natter_gateway.journal.seal import Seal
 from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.journal.snapshot_store import Stored
 
@@ -34,5 +35,6 @@ async def take_over(stores: Stores, session: str, knows: Callable[[Snapshot], bo
         return None
     stored = await stores.snapshots.take_over(before)
     batches = await stores.logs.read(session, stored.snapshot.journal_sequence)
-    found = recovered(stored.snapshot, of_batches(session, batches))
+    recording = with_texts(of_batches(session, batches), Seal(stored.snapshot.journal_key))
+    found = recovered(stored.snapshot, recording)
     return None if found.over else TakenOver(stored, found)

@@ -6,6 +6,9 @@ import orjson
 
 LABEL: Final = "rtvi-ai"
 PROTOCOL_VERSION: Final = "2.1.0"
+_ORDER: Final = "llm-function-call-in-progress"
+_PASSING: Final = frozenset({"bot-llm-text", "bot-tts-text", "metrics"})
+"""`bot-output` says all of it once more."""
 
 
 def message(kind: str, data: Any = None, request_id: str | None = None) -> str:
@@ -16,6 +19,28 @@ def message(kind: str, data: Any = None, request_id: str | None = None) -> str:
     if data is not None:
         envelope["data"] = data
     return orjson.dumps(envelope).decode()
+
+
+def is_order(text: str) -> bool:
+    """Whether a message has the page run a tool."""
+    return text.startswith(f'{{"label":"{LABEL}","type":"{_ORDER}"')
+
+
+def is_passing(text: str) -> bool:
+    """Whether later messages make up for this one: it shows progress only."""
+    envelope = orjson.loads(text)
+    match envelope.get("type"), envelope.get("data"):
+        case "user-transcription", {"final": False}:
+            return True
+        case "bot-output", {"spoken_status": "in-progress"}:
+            return True
+        case kind, _:
+            return kind in _PASSING
+
+
+def tool_order(call_id: str, name: str, arguments: Any) -> str:
+    """The page is to run a tool: `is_order`."""
+    return message(_ORDER, {"tool_call_id": call_id, "function_name": name, "arguments": arguments})
 
 
 def bot_ready(request_id: str, version: str, first_turn: int) -> str:

@@ -74,6 +74,13 @@ class TurnMachine:
         return ([*words.typed_ahead, *words.finals], words.interim) if self._floor.turn_is_open() else None
 
     @property
+    def unfinished(self) -> str:
+        """What the caller said and typed that is in no turn of the context yet."""
+        floor = self._floor
+        words = floor.words.all if floor.turn_is_open() else floor.words.typed_ahead
+        return " ".join(words if floor.typed is None else [*words, floor.typed.text])
+
+    @property
     def deadline_ms(self) -> float | None:
         """When to send a `Tick`, if nothing comes before."""
         floor = self._floor
