@@ -19,7 +19,7 @@ class Vendor:
 
     name = "vendor"
 
-    def __init__(self, error: ProviderError | None = None) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.probes = 0
 
@@ -85,6 +85,15 @@ async def test_what_recovers_is_served_again() -> None:
         vendor.error = None
         await until(lambda: watch.problem("vendor") is None)
         assert up(metrics) == 1
+
+
+async def test_a_probe_that_breaks_is_a_provider_out_of_order_and_ends_nothing() -> None:
+    vendor, metrics = Vendor(AttributeError("no such thing")), Metrics("stt")
+    async with watching(vendor, metrics) as watch:
+        await until(lambda: watch.problem("vendor") == "AttributeError while vendor was probed")
+        assert up(metrics) == 0
+        vendor.error = None
+        await until(lambda: watch.problem("vendor") is None)
 
 
 async def test_a_fault_of_somebody_unknown_is_only_counted() -> None:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from natter_common.providers import Trouble
 from natter_emulators.emulators import Emulators
 from natter_emulators.script import Fault, Script
+from natter_emulators.server import Exchange, Router, serve
 from natter_tts.openai import OpenAiProvider, OpenAiVoiceSettings
 from natter_tts.provider import TtsError, TtsProvider, TtsSettings
 
@@ -45,3 +46,21 @@ async def test_a_wrong_key_is_found_by_the_probe(emulators: Emulators) -> None:
         await voices.probe()
     assert caught.value.code == Trouble.UNAUTHORIZED
     await voices.close()
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/json"])
+async def test_a_server_that_answers_everything_with_a_page_is_found_by_the_probe(content_type: str) -> None:
+    async def page(exchange: Exchange) -> None:
+        await exchange.start(content_type)
+        await exchange.write(b"<html>Welcome</html>")
+
+    router = Router()
+    router.http("GET", "/models", page)
+    async with serve(router) as port:
+        voices = OpenAiProvider(OpenAiVoiceSettings(base_url=f"http://127.0.0.1:{port}"))
+        await voices.load(CollectorRegistry())
+        with pytest.raises(TtsError) as caught:
+            await voices.probe()
+        assert caught.value.code == Trouble.MALFORMED
+        assert "OPENAI_BASE_URL" in str(caught.value)
+        await voices.close()

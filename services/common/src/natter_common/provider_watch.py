@@ -69,6 +69,10 @@ class ProviderWatch:
             return error
         except TimeoutError:
             return ProviderError(Trouble.UNAVAILABLE, f"{provider.name} does not answer")
+        except Exception as error:  # noqa: BLE001 - logged whole
+            # Providers come from anywhere: whatever one does, the worker's others go on.
+            self._log.exception("probe failed", provider=provider.name)
+            return ProviderError(Trouble.UNAVAILABLE, f"{type(error).__name__} while {provider.name} was probed")
         return None
 
     def _note(self, name: str, error: ProviderError | None) -> None:

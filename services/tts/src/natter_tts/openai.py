@@ -83,15 +83,21 @@ class OpenAiProvider:
         """List the models: free of charge. A server that has no such list (404) is there."""
         if self._client is None:
             raise TtsError("not_loaded", f"{VENDOR} is not loaded.")
+        import httpx2
         import openai
 
         try:
             async with asyncio.timeout(PROBE_S):
-                await self._client.models.list()
+                # The SDK's own list of models breaks on what is no list.
+                answer = await self._client.get("/models", cast_to=httpx2.Response)
+                answer.json()
         except openai.NotFoundError:
             return
         except openai.APIError as error:
             raise _error_of(error, "") from error
+        except ValueError as error:
+            words = f"{VENDOR} serves no list of models: OPENAI_BASE_URL has to end with its path, …/v1."
+            raise TtsError(Trouble.MALFORMED, words) from error
         except TimeoutError as error:
             raise TtsError(Trouble.UNAVAILABLE, f"{VENDOR} does not answer within {PROBE_S:g} s.") from error
 
