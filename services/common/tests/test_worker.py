@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from natter_common.link import LinkDownError, NatsLink
 from natter_common.mic import MicSpan
 from natter_common.settings import WorkerSettings
 from natter_common.worker import BadLeaseError, Input, Outlet, Reached, StageDefinition, StageSession, Worker
@@ -26,6 +29,9 @@ from natter_proto import (
 from natter_testing.services import open_service
 from natter_testing.stage_harness import new_lease, stage_under_test
 
+open_sessions: list[StageSession] = []
+"""Those that were made and not closed."""
+
 
 class EchoSession(StageSession):
     """Says each span and each living reply back as a speech report."""
@@ -36,6 +42,7 @@ class EchoSession(StageSession):
         self._outlet = outlet
         self._broken = asyncio.Event()
         self._sample = 0
+        open_sessions.append(self)
 
     async def on_mic(self, span: MicSpan) -> None:
         self._sample = span.end_sample
@@ -53,6 +60,9 @@ class EchoSession(StageSession):
     async def run(self) -> None:
         await self._broken.wait()
         raise RuntimeError("broken on purpose")
+
+    async def close(self) -> None:
+        open_sessions.remove(self)
 
     def reached(self) -> Reached:
         return Reached(sample=self._sample)
@@ -98,6 +108,35 @@ async def test_settings_that_can_not_be_are_refused_and_leave_nothing(nats_url: 
         answer = await stage.lease(echo_lease("bad"))
         assert (answer.ok, answer.code) == (False, "bad_settings")
         assert stage.worker.sessions == 0
+
+
+async def test_a_session_that_ends_before_it_began_holds_nothing(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        lease = echo_lease()
+        answers = await asyncio.gather(stage.lease(lease), stage.release(lease))
+        assert [answer.ok for answer in answers] == [True, True]
+        async with asyncio.timeout(10):
+            while open_sessions:
+                await stage.ask(WorkerRequest(ping={}))
+
+
+async def test_a_lease_that_can_not_be_listened_for_leaves_nothing(
+    nats_url: str, realm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def frozen(_link: NatsLink, _timeout_s: float = 2.0) -> None:
+        asked.set()
+        raise LinkDownError("NATS did not answer")
+
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        monkeypatch.setattr(NatsLink, "barrier", frozen)
+        asking = asyncio.create_task(stage.lease(echo_lease()), name="asking")
+        await asked.wait()
+        # Requests are answered one after the other.
+        await stage.ask(WorkerRequest(ping={}))
+        asking.cancel()
+        assert (stage.worker.sessions, open_sessions) == (0, [])
 
 
 async def test_lost_mic_frames_are_pulled_and_joined_by_number(nats_url: str, realm: str) -> None:

@@ -32,6 +32,7 @@ class ScriptedVoice:
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
+        self.streams = 0
         self.expected: list[tuple[str, str]] = []
 
     def expect(self, text: str, spoken: str, *, attempt: str) -> None:
@@ -46,6 +47,7 @@ class ScriptedVoice:
     async def probe(self) -> None: ...
 
     def open(self, settings: TtsSettings) -> "ScriptedVoice":
+        self.streams += 1
         return self
 
     async def synthesize(self, text: str, spoken: str, *, attempt: str, last: bool) -> AsyncGenerator[VoiceChunk, None]:
@@ -60,7 +62,8 @@ class ScriptedVoice:
             if "hang" in text:
                 self.closed.set()
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        self.streams -= 1
 
 
 async def say(stage: StageHarness, turn: int, segment: int, text: str, attempt: int = 1) -> None:
@@ -94,6 +97,16 @@ async def test_a_segment_becomes_voice_with_words(nats_url: str, realm: str, loc
             position += frame.audio.sample_count
         assert end.total_samples == position > 24_000
         assert [word.text for frame in frames for word in frame.words] == text.split()
+
+
+async def test_a_session_that_never_ran_closes_its_voice(nats_url: str, realm: str) -> None:
+    voice = ScriptedVoice()
+    async with stage_under_test(define({"scripted": voice}), nats_url, realm) as stage:
+        lease = new_lease(Stage.STAGE_TTS, "scripted")
+        await asyncio.gather(stage.lease(lease), stage.release(lease))
+        async with asyncio.timeout(10):
+            while voice.streams:
+                await stage.ask(WorkerRequest(ping={}))
 
 
 async def test_only_what_is_granted_is_spoken(nats_url: str, realm: str) -> None:

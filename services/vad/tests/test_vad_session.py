@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 
@@ -10,11 +11,13 @@ import numpy.typing as npt
 import pytest
 
 from natter_common.metrics import Metrics
-from natter_common.worker import StageDefinition
-from natter_proto import Speech, SpeechEvent, Stage
+from natter_common.worker import Input, StageDefinition
+from natter_proto import Speech, SpeechEvent, Stage, WorkerRequest
 from natter_testing.stage_harness import StageHarness, new_lease, stage_under_test
+from natter_vad.batcher import Batcher
 from natter_vad.estimator import EndModel
 from natter_vad.main import define
+from natter_vad.session import VadSession
 from natter_vad.silero import SileroModel
 
 SENTENCE = "The weather in Lisbon is warm and sunny this afternoon."
@@ -66,6 +69,22 @@ def is_event(event: int) -> Callable[[Speech], bool]:
 def events(stage: StageHarness) -> list[int]:
     """What happened, without what lies inside of sentences: that is the built-in voice's affair."""
     return [frame.event for frame in stage.of(Speech) if frame.event in LASTING]
+
+
+async def test_a_session_that_never_ran_leaves_its_lane(silero: SileroModel, nats_url: str, realm: str) -> None:
+    batcher = Batcher(silero)
+    definition = StageDefinition(
+        Stage.STAGE_VAD,
+        Input.MIC,
+        {"local": "for tests"},
+        lambda lease, outlet: VadSession(lease, outlet, batcher, None),
+    )
+    async with stage_under_test(definition, nats_url, realm) as stage:
+        lease = new_lease(Stage.STAGE_VAD, "local")
+        await asyncio.gather(stage.lease(lease), stage.release(lease))
+        async with asyncio.timeout(10):
+            while batcher.lanes:
+                await stage.ask(WorkerRequest(ping={}))
 
 
 async def test_a_sentence_is_an_onset_speech_and_a_pause(

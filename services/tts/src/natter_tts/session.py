@@ -66,20 +66,20 @@ class TtsSession(StageSession):
                 await self._fail(segment, TtsError("overflow", "too many segments wait to be spoken"))
 
     async def run(self) -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    self._wake.clear()
-                    if (segment := self._schedule.take()) is None:
-                        await self._wake.wait()
-                        continue
-                    name = f"tts-{segment.turn}.{segment.attempt}.{segment.number}"
-                    task = group.create_task(self._speak(segment), name=name)
-                    self._current = segment, task
-                    await asyncio.wait({task})
-                    self._current = None
-        finally:
-            await self._stream.close()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                if (segment := self._schedule.take()) is None:
+                    await self._wake.wait()
+                    continue
+                name = f"tts-{segment.turn}.{segment.attempt}.{segment.number}"
+                task = group.create_task(self._speak(segment), name=name)
+                self._current = segment, task
+                await asyncio.wait({task})
+                self._current = None
+
+    async def close(self) -> None:
+        await self._stream.close()
 
     def reached(self) -> Reached:
         return self._reached

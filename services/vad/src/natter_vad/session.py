@@ -156,14 +156,14 @@ class VadSession(StageSession):
 
     async def run(self) -> None:
         """Send what was found, and end speech when no audio comes any more."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._send(), name="vad-send")
-                tasks.create_task(self._watch(), name="vad-stall-watch")
-        finally:
-            self._batcher.close(self._lane)
-            if self._desk is not None:
-                self._desk.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send(), name="vad-send")
+            tasks.create_task(self._watch(), name="vad-stall-watch")
+
+    async def close(self) -> None:
+        self._batcher.close(self._lane)
+        if self._desk is not None:
+            self._desk.close()
 
     async def _send(self) -> None:
         while True:

@@ -75,7 +75,10 @@ class SessionRunner:
     async def run(self, stage: Stage) -> None:
         """Run the session's own work until cancelled; say a fault when it breaks."""
         try:
-            await self.session.run()
+            try:
+                await self.session.run()
+            finally:
+                await self.close()
         except Exception as error:
             # One session's failure, whatever it is, must not end the worker's other sessions: told and logged whole.
             self._outlet.log.exception("session failed")
@@ -88,13 +91,14 @@ class SessionRunner:
                     words=f"{type(error).__name__} in {self._lease.provider}",
                 )
             )
-        finally:
-            await self.close()
 
     async def close(self) -> None:
-        subscriptions, self._subscriptions = self._subscriptions, []
-        for subscription in subscriptions:
-            await self._link.unsubscribe(subscription)
+        """Stop listening, and free what the session holds: the end of `run`, or of a lease that did not come to it."""
+        try:
+            for subscription in self._subscriptions:
+                await self._link.unsubscribe(subscription)
+        finally:
+            await self.session.close()
 
     def _stale(self, header: Header) -> bool:
         if header.term < self._lease.term:

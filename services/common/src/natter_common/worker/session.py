@@ -22,7 +22,8 @@ class StageSession(ABC):
     """Handlers run on the event loop in the order in which frames came, one subscription at a time, and must not block.
 
     Frames of an older term are dropped before they get here. `run` is the session's own work; it is cancelled when the
-    lease ends, and an exception in it ends the lease with a fault.
+    lease ends, and an exception in it ends the lease with a fault. Either way, and where it never began, `close`
+    follows.
     """
 
     async def on_mic(self, span: MicSpan) -> None:  # noqa: B027 - a stage overrides what it listens to
@@ -61,6 +62,9 @@ class StageSession(ABC):
     async def run(self) -> None:
         """Work until cancelled."""
         await asyncio.Event().wait()
+
+    async def close(self) -> None:  # noqa: B027
+        """Free what the session took when it was made; called once."""
 
     @abstractmethod
     def reached(self) -> Reached:

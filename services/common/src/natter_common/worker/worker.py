@@ -249,10 +249,12 @@ class Worker:
         try:
             await runner.listen()
         except BaseException:
-            await runner.close()
             self._end(key, "failed")
+            await runner.close()
             raise
         task = self._tasks.create_task(runner.run(self._definition.stage), name=f"session-{lease.session}")
+        # Cancelled before its first step it would free nothing.
+        await asyncio.sleep(0)
         self._running[key] = _Running(runner, outlet, task)
         task.add_done_callback(lambda _task: self._end(key, "over"))
         log.info("lease taken", provider=lease.provider)
