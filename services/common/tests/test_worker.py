@@ -77,6 +77,11 @@ def echo_lease(settings: str = "{}", epoch: int = 1) -> Lease:
     return new_lease(Stage.STAGE_TTS, "echo", settings, epoch)
 
 
+def segment_of(header: Header, epoch: int, producer: str) -> Reply:
+    header.epoch, header.producer = epoch, producer
+    return Reply(header=header, kind=ReplyKind.REPLY_KIND_SEGMENT)
+
+
 async def test_lease_is_taken_once_and_a_repeated_confirm_gets_the_same_answer(nats_url: str, realm: str) -> None:
     async with stage_under_test(ECHO, nats_url, realm) as stage:
         first = await stage.lease(echo_lease())
@@ -197,11 +202,36 @@ async def test_text_of_a_model_that_does_not_serve_the_session_is_dropped(nats_u
         serving = LeaseEpoch(stage=Stage.STAGE_LLM, epoch=2, worker="w")
         await stage.send_state([Attempt(turn=1, attempt=1, committed=True)], leases=[serving])
         for segment, epoch, producer in ((1, 1, "w0"), (2, 99, "w9"), (3, 0, "x"), (4, 2, "w"), (5, 0, "conductor")):
-            header = stage.header(1, 1, segment)
-            header.epoch, header.producer = epoch, producer
-            await stage.send_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_SEGMENT))
+            await stage.send_reply(segment_of(stage.header(1, 1, segment), epoch, producer))
         await stage.wait_until(lambda: len(stage.of(Speech)) == 2)
         assert [said.sample for said in stage.of(Speech)] == [4, 5]
+
+
+async def test_while_no_model_serves_the_session_only_the_conductors_text_counts(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        living = [Attempt(turn=1, attempt=1, committed=True)]
+        await stage.send_state(living, leases=[LeaseEpoch(stage=Stage.STAGE_LLM, epoch=1, worker="w")])
+        await stage.send_state(living)
+        # The state's reader is another one than the text's.
+        await stage.ask(WorkerRequest(ping={}))
+        for segment, epoch, producer in ((1, 1, "w"), (2, 0, "x"), (3, 0, "conductor")):
+            await stage.send_reply(segment_of(stage.header(1, 1, segment), epoch, producer))
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 1)
+        assert [said.sample for said in stage.of(Speech)] == [3]
+
+
+async def test_text_ahead_of_its_state_counts_if_that_names_its_model(nats_url: str, realm: str) -> None:
+    async with stage_under_test(ECHO, nats_url, realm) as stage:
+        await stage.lease(echo_lease())
+        await stage.send_state([], leases=[LeaseEpoch(stage=Stage.STAGE_LLM, epoch=1, worker="w")])
+        for segment, epoch, producer in ((1, 1, "w"), (2, 2, "v"), (3, 0, "conductor")):
+            await stage.send_reply(segment_of(stage.header(1, 1, segment), epoch, producer))
+        await stage.ask(WorkerRequest(ping={}))
+        serving = LeaseEpoch(stage=Stage.STAGE_LLM, epoch=2, worker="v")
+        await stage.send_state([Attempt(turn=1, attempt=1, committed=True)], leases=[serving])
+        await stage.wait_until(lambda: len(stage.of(Speech)) == 2)
+        assert [said.sample for said in stage.of(Speech)] == [2, 3]
 
 
 async def test_a_session_that_breaks_says_a_fault_and_frees_its_lease(nats_url: str, realm: str) -> None:

@@ -134,6 +134,15 @@ async def test_another_model_goes_on_behind_the_segments_that_are_there(new_stag
     assert shown == "One two. Three four."
 
 
+async def test_the_voice_is_told_at_once_that_no_model_serves(new_stages: Any) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    stages.conductor.stages.stage_lost(Stage.STAGE_LLM)
+    told = stages.of(State)[-1]
+    assert Stage.STAGE_LLM not in [one.stage for one in told.leases]
+    assert [(attempt.turn, attempt.attempt) for attempt in told.attempts] == [stages.key]
+
+
 async def test_another_voice_says_the_rest_and_no_word_twice(new_stages: Any) -> None:
     stages = new_stages()
     await stages.speak("hello")

@@ -53,7 +53,7 @@ class SessionRunner:
         self._subscriptions: list[Subscription] = []
         self._gate: AttemptGate[Reply] = AttemptGate()
         self._model_epoch = 0
-        """Of the llm lease that the newest state names; 0: none so far."""
+        """Of the llm lease that the newest state names; 0: nobody serves."""
         self._conductor = ""
         """Who sent that state."""
         self._term = lease.term
@@ -108,9 +108,9 @@ class SessionRunner:
 
     def _of_another_model(self, header: Header) -> bool:
         """Whether text comes from nobody who serves the session (any more). The conductor itself has no epoch."""
-        if not self._model_epoch or header.producer == self._conductor:
+        if header.producer == self._conductor:
             return False
-        if (header.term, header.epoch) == (self._term, self._model_epoch):
+        if self._model_epoch and (header.term, header.epoch) == (self._term, self._model_epoch):
             return False
         self._outlet.metrics.drop("reply", "old_epoch")
         return True
@@ -146,15 +146,19 @@ class SessionRunner:
         free = self._gate.on_state(state, asyncio.get_running_loop().time())
         await self.session.on_state(state)
         for reply in free:
-            await self.session.on_reply(reply)
+            await self._act_on(reply)
 
     async def _on_reply(self, message: Msg) -> None:
         reply = decode(Reply, message.data)
-        if self._stale(reply.header) or self._of_another_model(reply.header):
+        if self._stale(reply.header):
             return
         key = (reply.header.turn, reply.header.attempt)
         before = self._gate.dropped_dead
         if self._gate.admit(key, reply, asyncio.get_running_loop().time()):
-            await self.session.on_reply(reply)
+            await self._act_on(reply)
         elif self._gate.dropped_dead > before:
             self._outlet.metrics.drop("reply", "dead_attempt")
+
+    async def _act_on(self, reply: Reply) -> None:
+        if not self._of_another_model(reply.header):
+            await self.session.on_reply(reply)

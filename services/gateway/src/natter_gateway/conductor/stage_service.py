@@ -100,6 +100,9 @@ class StageService:
         """A stage has no worker (any more): another will go on where it was. What the old one still says is dropped."""
         self.leases.pop(stage, None)
         self._reply.stage_lost(stage)
+        if stage == Stage.STAGE_LLM:
+            # The voice hears the model itself: it must not say what counts for nobody here.
+            self._publish_state()
 
     def lacks(self, lease: HeldLease) -> bool:
         """Whether frames of a lease did not come."""
