@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natter_proto import Ask, BadTokenError, Control, RealmSubjects, Report, Stage, last_token, new_id, token
+from natter_proto import (
+    Ask,
+    BadTokenError,
+    Control,
+    RealmSubjects,
+    Report,
+    Stage,
+    frame_kind,
+    last_token,
+    new_id,
+    token,
+)
 from natter_proto.subjects import LOG_SHARDS, log_shard
 
 
@@ -53,6 +64,26 @@ def test_a_token_never_changes_a_subjects_shape(text: str) -> None:
         return
     assert subject.count(".") == 4
     assert last_token(subject) == text
+
+
+def test_the_kind_of_a_frame_is_never_somebodys_id() -> None:
+    realm = RealmSubjects("main")
+    session = realm.session("0123456789abcdef")
+    subjects = {
+        "mic": session.mic,
+        "voice": session.voice,
+        "state": session.control(Control.STATE),
+        "reply": session.report(Report.REPLY),
+        "signal": session.ask(Ask.SIGNAL),
+        "offer": realm.offer(Stage.STAGE_LLM, "local"),
+        "worker": realm.worker("0123456789abcdef"),
+        "beat": realm.beat("0123456789abcdef"),
+        "log": realm.session_log("0123456789abcdef"),
+        "tool": realm.tool("weather"),
+        "inbox": "_INBOX.0123456789.abcdef",
+    }
+    assert {kind: frame_kind(subject) for kind, subject in subjects.items()} == {kind: kind for kind in subjects}
+    assert frame_kind(f"{realm.beat('0123456789abcdef')}.self") == "beat"
 
 
 def test_ids_are_tokens_and_differ() -> None:

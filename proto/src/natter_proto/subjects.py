@@ -14,6 +14,8 @@ from natter.v1.header_pb2 import Stage
 PREFIX: Final = "natter.v1"
 LOG_SHARDS: Final = 16
 """Journals are spread over so many subjects, so that one stream can become several."""
+_NAMED: Final = frozenset({"beat", "worker", "log", "tool"})
+"""Families of subjects that go on with the name or id of one."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STAGE_NAMES: Final = {
     Stage.STAGE_VAD: "vad",
@@ -132,6 +134,14 @@ class RealmSubjects:
 
     def tool(self, name: str) -> str:
         return f"{self._root}.tool.{token(name)}"
+
+
+def frame_kind(subject: str) -> str:
+    """What travels on a subject, for metrics: its last token, unless that is somebody's name or id."""
+    if subject.startswith("_INBOX."):
+        return "inbox"
+    family = subject.removeprefix(f"{PREFIX}.").split(".", 2)[1:2]
+    return family[0] if family and family[0] in _NAMED else last_token(subject)
 
 
 def last_token(subject: str) -> str:

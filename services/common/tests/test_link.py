@@ -85,7 +85,7 @@ async def test_bad_frames_and_failing_handlers_do_not_end_a_subscription(nats_ur
         for payload in (b"bad", b"bug", b"good"):
             await service.link.publish_raw(subject, payload)
         assert await asyncio.wait_for(seen.get(), 5) == b"good"
-        assert 'kind="picky",reason="bad_frame"' in service.metrics.exposition()[0].decode()
+        assert 'kind="worker",reason="bad_frame"' in service.metrics.exposition()[0].decode()
 
 
 async def test_what_overflows_a_subscription_is_counted(nats_url: str, realm: str) -> None:

@@ -20,7 +20,7 @@ from nats.js import JetStreamContext
 
 from natter_common.logs import Log
 from natter_common.metrics import Metrics
-from natter_proto import MAX_FRAME_BYTES, BadFrameError, decode, encode, last_token
+from natter_proto import MAX_FRAME_BYTES, BadFrameError, decode, encode, frame_kind
 
 FrameT = TypeVar("FrameT", bound=Message)
 Handler = Callable[[Msg], Awaitable[None]]
@@ -119,7 +119,7 @@ class NatsLink:
         try:
             payload = encode(frame)
         except BadFrameError as error:
-            self._metrics.drop(last_token(subject), "unencodable")
+            self._metrics.drop(frame_kind(subject), "unencodable")
             self._log.warning("frame not sent", subject=subject, reason=str(error))
             return None
         await self.publish_raw(subject, payload)
@@ -130,18 +130,18 @@ class NatsLink:
         try:
             await self._client.publish(subject, payload)
         except nats.errors.Error as error:
-            self._metrics.drop(last_token(subject), type(error).__name__)
+            self._metrics.drop(frame_kind(subject), type(error).__name__)
             self._log.warning("frame not sent", subject=subject, reason=str(error) or type(error).__name__)
 
     async def publish_audio(self, subject: str, frame: Message) -> None:
         """Send audio: dropped and counted while the link is away, for it would be late."""
         if not self._client.is_connected:
-            self._metrics.drop(last_token(subject), "link_down")
+            self._metrics.drop(frame_kind(subject), "link_down")
             return
         try:
             await self._client.publish(subject, frame.SerializeToString())
         except nats.errors.Error as error:
-            self._metrics.drop(last_token(subject), type(error).__name__)
+            self._metrics.drop(frame_kind(subject), type(error).__name__)
 
     async def request(
         self, subject: str, frame: Message, answer: type[FrameT], timeout_s: float, limit_bytes: int = MAX_FRAME_BYTES
@@ -185,7 +185,7 @@ class NatsLink:
             try:
                 await handler(message)
             except BadFrameError as error:
-                self._metrics.drop(last_token(message.subject), "bad_frame")
+                self._metrics.drop(frame_kind(message.subject), "bad_frame")
                 self._log.warning("bad frame dropped", subject=message.subject, reason=str(error))
 
         try:
@@ -303,7 +303,7 @@ class NatsLink:
 
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, nats.errors.SlowConsumerError):
-            self._metrics.drop(last_token(error.subject), "slow_consumer")
+            self._metrics.drop(frame_kind(error.subject), "slow_consumer")
             self._log.warning("frame dropped, its reader is too slow", subject=error.subject)
         elif isinstance(error, (nats.errors.Error, OSError, asyncio.TimeoutError)):
             now = asyncio.get_running_loop().time()
