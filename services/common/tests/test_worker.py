@@ -29,7 +29,7 @@ from natter_proto import (
 from natter_testing.services import open_service
 from natter_testing.stage_harness import new_lease, stage_under_test
 
-open_sessions: list[StageSession] = []
+open_sessions: list["EchoSession"] = []
 """Those that were made and not closed."""
 
 
@@ -39,23 +39,23 @@ class EchoSession(StageSession):
     def __init__(self, lease: Lease, outlet: Outlet) -> None:
         if lease.settings == "bad":
             raise BadLeaseError("bad_settings", "these settings can't be")
-        self._outlet = outlet
+        self.outlet = outlet
         self._broken = asyncio.Event()
         self._sample = 0
         open_sessions.append(self)
 
     async def on_mic(self, span: MicSpan) -> None:
         self._sample = span.end_sample
-        await self._outlet.speech(Speech(sample=span.first_sample, through_sample=span.end_sample))
+        await self.outlet.speech(Speech(sample=span.first_sample, through_sample=span.end_sample))
 
     async def on_reply(self, reply: Reply) -> None:
         if reply.text == "break":
             self._broken.set()
-        await self._outlet.speech(Speech(sample=reply.header.segment))
+        await self.outlet.speech(Speech(sample=reply.header.segment))
 
     async def on_finalize(self, finalize: Finalize) -> None:
-        self._outlet.took(3.0, 1.0)
-        await self._outlet.speech(Speech(through_sample=finalize.finalize_id))
+        self.outlet.took(3.0, 1.0)
+        await self.outlet.speech(Speech(through_sample=finalize.finalize_id))
 
     async def run(self) -> None:
         await self._broken.wait()
@@ -194,6 +194,9 @@ async def test_frames_ahead_of_their_state_wait_and_dead_ones_are_dropped(nats_u
         await stage.send_reply(Reply(header=stage.header(2, 1, 8), kind=ReplyKind.REPLY_KIND_SEGMENT))
         await stage.wait_until(lambda: len(stage.of(Speech)) == 3)
         assert [said.sample for said in stage.of(Speech)] == [1, 7, 8]
+        (session,) = open_sessions
+        dropped = session.outlet.metrics.exposition()[0].decode()
+        assert 'natter_frames_dropped_total{kind="reply",reason="dead_attempt"} 1.0' in dropped
 
 
 async def test_text_of_a_model_that_does_not_serve_the_session_is_dropped(nats_url: str, realm: str) -> None:

@@ -1,6 +1,7 @@
 """Which attempts are alive, by the newest state: pure. What stages may act on is decided here."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -24,19 +25,19 @@ class _Early(Generic[ItemT]):
 
 
 class AttemptGate(Generic[ItemT]):
-    """Lets frames of living attempts through, holds back those ahead of their state, drops the rest and counts them.
+    """Lets frames of living attempts through, holds back those ahead of their state, drops the rest.
 
-    Over `EARLY_MAX_FRAMES` the frames of the oldest attempt held back are dropped.
+    Over `EARLY_MAX_FRAMES` the oldest that is held back is dropped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Callable[[str], None]) -> None:
+        """`dropped` is told the reason for each frame that is dropped."""
+        self._dropped = dropped
         self._number = 0
         self._term = 0
         self._newest: AttemptKey = (0, 0)
         self._living: dict[AttemptKey, Attempt] = {}
         self._early: deque[_Early[ItemT]] = deque()
-        self.dropped_dead = 0
-        self.dropped_late = 0
 
     def living(self, key: AttemptKey) -> Attempt | None:
         return self._living.get(key)
@@ -49,10 +50,10 @@ class AttemptGate(Generic[ItemT]):
             self._expire(now)
             if len(self._early) >= EARLY_MAX_FRAMES:
                 self._early.popleft()
-                self.dropped_late += 1
+                self._dropped("too_many_early")
             self._early.append(_Early(key, now, item))
         else:
-            self.dropped_dead += 1
+            self._dropped("dead_attempt")
         return False
 
     def is_news(self, state: State) -> bool:
@@ -69,11 +70,12 @@ class AttemptGate(Generic[ItemT]):
         self._expire(now)
         free = [early.item for early in self._early if early.key in self._living]
         waiting = [early for early in self._early if early.key > self._newest]
-        self.dropped_dead += len(self._early) - len(free) - len(waiting)
+        for _ in range(len(self._early) - len(free) - len(waiting)):
+            self._dropped("dead_attempt")
         self._early = deque(waiting)
         return free
 
     def _expire(self, now: float) -> None:
         while self._early and now - self._early[0].at > EARLY_MAX_S:
             self._early.popleft()
-            self.dropped_late += 1
+            self._dropped("no_state")

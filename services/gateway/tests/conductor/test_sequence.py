@@ -6,8 +6,12 @@ from hypothesis import strategies as st
 from natter_gateway.conductor.sequence import MOST_HELD, FrameSequence
 
 
+def ignored(_kind: str) -> None:
+    """For who does not look at what is dropped."""
+
+
 def test_frames_in_order_pass() -> None:
-    sequence = FrameSequence[str]()
+    sequence = FrameSequence[str](ignored)
     assert sequence.take("voice", 1, "a") == ["a"]
     assert sequence.take("voice", 2, "b") == ["b"]
     assert sequence.take("reply", 1, "c") == ["c"]
@@ -16,7 +20,7 @@ def test_frames_in_order_pass() -> None:
 
 
 def test_what_follows_a_gap_waits_for_it() -> None:
-    sequence = FrameSequence[str]()
+    sequence = FrameSequence[str](ignored)
     assert sequence.take("voice", 2, "b") == ()
     assert sequence.lacks
     assert sequence.have == {"voice": 0}
@@ -29,14 +33,14 @@ def test_what_follows_a_gap_waits_for_it() -> None:
 
 
 def test_what_came_before_is_not_acted_on_again() -> None:
-    sequence = FrameSequence[str]()
+    sequence = FrameSequence[str](ignored)
     sequence.take("voice", 1, "a")
     assert sequence.take("voice", 1, "a again") == ()
     assert not sequence.lacks
 
 
 def test_a_frame_that_nothing_follows_is_missed_by_what_the_worker_tells() -> None:
-    sequence = FrameSequence[str]()
+    sequence = FrameSequence[str](ignored)
     sequence.told({"voice": 0})
     assert not sequence.lacks
     sequence.told({"voice": 1})
@@ -48,10 +52,13 @@ def test_a_frame_that_nothing_follows_is_missed_by_what_the_worker_tells() -> No
 
 
 def test_what_is_over_the_bound_is_missing_too() -> None:
-    sequence = FrameSequence[int]()
+    dropped: list[str] = []
+    sequence = FrameSequence[int](dropped.append)
     last = MOST_HELD + 5
     for number in range(2, last + 1):
         sequence.take("voice", number, number)
+    sequence.take("voice", 2, 2)
+    assert dropped == ["voice"] * 4, "one that is held and comes again is not lost"
     assert len(sequence.take("voice", 1, 1)) == MOST_HELD + 1
     assert sequence.lacks
     assert sequence.have == {"voice": MOST_HELD + 1}
@@ -59,7 +66,7 @@ def test_what_is_over_the_bound_is_missing_too() -> None:
 
 @given(st.lists(st.integers(1, 12), max_size=60))
 def test_each_once_in_order_whatever_comes_when(numbers: list[int]) -> None:
-    sequence = FrameSequence[int]()
+    sequence = FrameSequence[int](ignored)
     acted = [item for number in numbers for item in sequence.take("voice", number, number)]
     for number in range(1, 13):
         acted += sequence.take("voice", number, number)

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from natter_gateway.conductor.sequence import MOST_HELD
 from natter_gateway.conductor.trouble import MOST_TAKEOVERS
+from natter_gateway.conductor.voice_intake import MOST_EARLY
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.turns.events import Modality
 from natter_proto import (
@@ -236,6 +238,21 @@ async def test_what_follows_a_missing_frame_waits_until_that_is_sent_again(new_s
     stages.conductor.stages.on_progress(llm, Held(sent={"reply": 4}), 0)
     assert lacking == [Stage.STAGE_LLM, Stage.STAGE_LLM], "the last one did not come"
     assert stages.conductor.stages.have(llm) == {"reply": 3}
+
+
+async def test_what_waits_in_vain_for_too_long_is_dropped_and_counted(new_stages: Any) -> None:
+    stages = new_stages()
+    await stages.speak("hello")
+    for number in range(2, MOST_HELD + 5):
+        header = stages.header(number)
+        header.number = number
+        stages.conductor.on_reply(Reply(header=header, kind=ReplyKind.REPLY_KIND_DELTA, text="on"))
+    for number in range(MOST_EARLY + 2):
+        audio = pcm_audio(TONE, 24_000, number * SAMPLES_PER_WORD)
+        stages.conductor.on_voice(Voice(header=stages.header(9), audio=audio))
+    dropped = stages.metrics.exposition()[0].decode()
+    assert 'natter_frames_dropped_total{kind="reply",reason="too_many_held"} 3.0' in dropped
+    assert 'natter_frames_dropped_total{kind="voice",reason="too_many_early"} 2.0' in dropped
 
 
 async def test_what_the_stages_were_told_is_told_again_as_it_was(new_stages: Any) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from natter_gateway.conductor.voice_intake import VoiceIntake
+from natter_gateway.conductor.voice_intake import MOST_EARLY, VoiceIntake
 from natter_gateway.media.playout import Playout
 from natter_gateway.media.segment import PlayoutGapError
 from natter_gateway.reply import Reply
@@ -24,9 +24,13 @@ def reply() -> Reply:
     return Reply((1, 1), Modality.VOICE, 1)
 
 
+def never() -> None:
+    raise AssertionError("nothing is over the bound")
+
+
 def test_voice_that_overtook_its_text_waits_for_it(reply: Reply) -> None:
     playout = Playout()
-    intake = VoiceIntake(playout)
+    intake = VoiceIntake(playout, never)
     assert not intake.admit(reply, voice(1))
     assert intake.set_free(reply) == []
     reply.add_segment(1, "one two", "one two")
@@ -37,7 +41,7 @@ def test_voice_that_overtook_its_text_waits_for_it(reply: Reply) -> None:
 
 
 def test_what_waits_for_a_text_that_will_not_come_is_forgotten(reply: Reply) -> None:
-    intake = VoiceIntake(Playout())
+    intake = VoiceIntake(Playout(), never)
     intake.admit(reply, voice(1))
     assert intake.waiting
     intake.forget()
@@ -45,8 +49,19 @@ def test_what_waits_for_a_text_that_will_not_come_is_forgotten(reply: Reply) -> 
     assert intake.set_free(reply) == []
 
 
+def test_of_too_much_that_waits_the_oldest_is_dropped_and_counted(reply: Reply) -> None:
+    dropped: list[bool] = []
+    intake = VoiceIntake(Playout(), lambda: dropped.append(True))
+    for number in range(MOST_EARLY + 3):
+        intake.admit(reply, voice(1, number * 4_800))
+    assert len(dropped) == 3
+    reply.add_segment(1, "one two", "one two")
+    free = intake.set_free(reply)
+    assert (len(free), free[0].audio.first_sample) == (MOST_EARLY, 3 * 4_800)
+
+
 def test_of_voice_behind_a_gap_nothing_counts(reply: Reply) -> None:
-    intake = VoiceIntake(Playout())
+    intake = VoiceIntake(Playout(), never)
     reply.add_segment(1, "one two three", "one two three")
     intake.take(reply, voice(1))
     with pytest.raises(PlayoutGapError):

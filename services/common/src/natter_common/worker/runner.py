@@ -51,7 +51,7 @@ class SessionRunner:
         self._inputs = inputs
         self._outlet = outlet
         self._subscriptions: list[Subscription] = []
-        self._gate: AttemptGate[Reply] = AttemptGate()
+        self._gate: AttemptGate[Reply] = AttemptGate(lambda reason: outlet.metrics.drop("reply", reason))
         self._model_epoch = 0
         """Of the llm lease that the newest state names; 0: nobody serves."""
         self._conductor = ""
@@ -153,11 +153,8 @@ class SessionRunner:
         if self._stale(reply.header):
             return
         key = (reply.header.turn, reply.header.attempt)
-        before = self._gate.dropped_dead
         if self._gate.admit(key, reply, asyncio.get_running_loop().time()):
             await self._act_on(reply)
-        elif self._gate.dropped_dead > before:
-            self._outlet.metrics.drop("reply", "dead_attempt")
 
     async def _act_on(self, reply: Reply) -> None:
         if not self._of_another_model(reply.header):

@@ -57,8 +57,11 @@ class Fence:
         """The number up to which all frames of a lease came, on each subject."""
         return self._sequence(lease).have if self.leases.get(lease.stage) == lease else {}
 
+    def _dropped(self, kind: str) -> None:
+        self._metrics.drop(kind, "too_many_held")
+
     def _sequence(self, lease: HeldLease) -> FrameSequence[_Act]:
         known = self._sequences.get(lease.stage)
         if known is None or known[0] != lease:
-            known = self._sequences[lease.stage] = lease, FrameSequence[_Act]()
+            known = self._sequences[lease.stage] = lease, FrameSequence[_Act](self._dropped)
         return known[1]

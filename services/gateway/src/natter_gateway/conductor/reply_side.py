@@ -70,6 +70,7 @@ class ReplySide:
             machine,
             frames,
             page,
+            metrics,
             log,
             self.latency,
             self._progress,

@@ -1,6 +1,6 @@
 """Frames of one lease in the order in which they were sent: numbered from 1 on each subject. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -23,7 +23,9 @@ class _Line(Generic[ItemT]):
 class FrameSequence(Generic[ItemT]):
     """Of all subjects of one lease. What follows a missing frame is held until that is sent again."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Callable[[str], None]) -> None:
+        """`dropped` is told the subject of each frame over the bound."""
+        self._dropped = dropped
         self._lines: dict[str, _Line[ItemT]] = {}
 
     @property
@@ -51,6 +53,8 @@ class FrameSequence(Generic[ItemT]):
         if number > line.last + 1:
             if len(line.held) < MOST_HELD:
                 line.held[number] = item
+            elif number not in line.held:
+                self._dropped(kind)
             return ()
         free = [item]
         while (following := line.held.pop(number + len(free), None)) is not None:

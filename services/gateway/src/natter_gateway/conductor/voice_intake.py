@@ -1,6 +1,7 @@
 """Takes in the voice of a reply: into playout, its words into the reply. Pure."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from natter_gateway.media.playout import Playout
@@ -14,9 +15,11 @@ MOST_EARLY: Final = 256
 class VoiceIntake:
     """Of one session. Voice may overtake the text that it says: then it waits for it."""
 
-    def __init__(self, playout: Playout) -> None:
+    def __init__(self, playout: Playout, dropped: Callable[[], None]) -> None:
+        """`dropped` is called for each frame over the bound."""
         self._playout = playout
-        self._early: deque[Voice] = deque(maxlen=MOST_EARLY)
+        self._dropped = dropped
+        self._early: deque[Voice] = deque()
 
     @property
     def waiting(self) -> bool:
@@ -27,6 +30,9 @@ class VoiceIntake:
         """Whether the text of a frame is there; else it is kept, over the bound in place of the oldest."""
         if frame.header.segment <= reply.segment_count:
             return True
+        if len(self._early) >= MOST_EARLY:
+            self._early.popleft()
+            self._dropped()
         self._early.append(frame)
         return False
 
@@ -35,7 +41,7 @@ class VoiceIntake:
         free = [frame for frame in self._early if frame.header.segment <= reply.segment_count]
         if free:
             waiting = [frame for frame in self._early if frame.header.segment > reply.segment_count]
-            self._early = deque(waiting, MOST_EARLY)
+            self._early = deque(waiting)
         return free
 
     def forget(self) -> None:

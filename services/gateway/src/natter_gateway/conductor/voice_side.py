@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from natter_common.logs import Log
+from natter_common.metrics import Metrics
 from natter_gateway.conductor.frames import FrameWriter, LivingAttempt
 from natter_gateway.conductor.holding import Holding
 from natter_gateway.conductor.page import Page
@@ -36,6 +37,7 @@ class VoiceSide:
         machine: TurnMachine,
         frames: FrameWriter,
         page: Page,
+        metrics: Metrics,
         log: Log,
         latency: TurnLatencyMeter,
         progress: ReplyProgress,
@@ -63,7 +65,7 @@ class VoiceSide:
         self._note = note
         self._loop = asyncio.get_running_loop()
         self._holding = Holding(self.playout, frames)
-        self._intake = VoiceIntake(self.playout)
+        self._intake = VoiceIntake(self.playout, lambda: metrics.drop("voice", "too_many_early"))
         self._reply: Reply | None = None
         self._granted = 0
         self._established = False
