@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from natter_gateway.bots.model import Bot
-from natter_gateway.leases import repeats, session_leases
+from natter_gateway.leases import chain, repeats, session_leases
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.leases.broker import NoCapacityError
 from natter_gateway.leases.session_leases import SessionLeases
@@ -23,6 +23,8 @@ class Workers:
     """Stands for broker and keeper: who has room, and what was given back."""
 
     free: list[str] = field(default_factory=lambda: ["w1"])
+    without: str = ""
+    """A provider that nobody can be had for."""
     settled: bool = True
     repeats: bool | None = True
     """What whoever is asked for frames again answers."""
@@ -31,11 +33,20 @@ class Workers:
     taken: list[tuple[str, Lease, str]] = field(default_factory=list[tuple[str, Lease, str]])
     given_back: list[HeldLease] = field(default_factory=list[HeldLease])
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    offered: asyncio.Event = field(default_factory=asyncio.Event)
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    """While it is not set, whoever is offered a stage leaves it without an answer."""
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     async def take(
         self, lease: Lease, providers: Sequence[str], settings: Callable[[str], str], *, avoid: str = ""
     ) -> HeldLease:
         settings(providers[0])
+        self.offered.set()
+        await self.answering.wait()
+        provider = next(name for name in providers if name != self.without)
         worker = next((name for name in self.free if name != avoid), next(iter(self.free), None))
         if worker is None:
             raise NoCapacityError(lease.stage, providers, None)
@@ -43,7 +54,7 @@ class Workers:
         kept.CopyFrom(lease)
         self.taken.append((worker, kept, avoid))
         self.changed.set()
-        return HeldLease(lease.session, lease.stage, lease.term, lease.epoch, worker, providers[0], "x")
+        return HeldLease(lease.session, lease.stage, lease.term, lease.epoch, worker, provider, "x")
 
     async def repeat(self, held: HeldLease, have: Mapping[str, int], _timeout_s: float) -> bool | None:
         self.asked.put_nowait((held.stage, dict(have)))
@@ -262,6 +273,70 @@ async def test_a_worker_that_leaves_does_not_wait_for_ever(setting: Setting, mon
     setting.user.leased.clear()
     setting.leases.on_worker_leaves(setting.llm)
     assert (await setting.another()).epoch == 2
+
+
+async def lose_while_another_is_asked(setting: Setting, lost: HeldLease, others: list[str]) -> None:
+    async with asyncio.timeout(5):
+        await setting.workers.offered.wait()
+    setting.leases.on_lost(lost, 12.5)
+    setting.workers.free = others
+    setting.workers.answering.set()
+
+
+@pytest.mark.parametrize("others", [["w2"], []])
+async def test_a_worker_that_is_lost_while_it_hands_over_is_replaced(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, others: list[str]
+) -> None:
+    monkeypatch.setattr(session_leases, "_WAIT_S", 0.001)
+    first, workers = setting.llm, setting.workers
+    workers.offered.clear()
+    workers.answering.clear()
+    setting.leases.on_worker_leaves(first)
+    await lose_while_another_is_asked(setting, first, others)
+    async with asyncio.timeout(5):
+        while len(setting.since_s) < 2:
+            await asyncio.sleep(0)
+    workers.free = ["w2"]
+    held = await setting.another()
+    assert held.worker == "w2"
+    assert setting.since_s[1] == 12.5, "who goes on begins where the lost one was heard last"
+    assert [lease.epoch for lease in workers.given_back] == ([2] if others else [])
+
+
+@pytest.mark.parametrize("others", [["w2"], []])
+async def test_a_worker_that_is_lost_while_a_better_one_is_asked_is_replaced(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, others: list[str]
+) -> None:
+    monkeypatch.setattr(session_leases, "_WAIT_S", 0.001)
+    monkeypatch.setattr(chain, "FIRST_HOLD_OFF_S", 0.0)
+    workers = setting.workers
+    workers.without = "openai"
+    setting.leases.on_lost(setting.llm, 3.0)
+    local = await setting.another()
+    assert local.provider == "local"
+    workers.without = ""
+    workers.offered.clear()
+    workers.answering.clear()
+    setting.leases.on_idle()
+    await lose_while_another_is_asked(setting, local, others)
+    async with asyncio.timeout(5):
+        while len(setting.since_s) < 3:
+            await asyncio.sleep(0)
+    workers.free = ["w2"]
+    assert (await setting.another()).worker == "w2"
+    assert setting.since_s[2] == 12.5
+
+
+async def test_a_worker_that_is_lost_before_a_better_one_is_asked_is_replaced(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "FIRST_HOLD_OFF_S", 0.0)
+    setting.workers.without = "openai"
+    setting.leases.on_lost(setting.llm, 3.0)
+    local = await setting.another()
+    setting.leases.on_idle()
+    setting.leases.on_lost(local, 12.5)
+    assert (await setting.another()).epoch > local.epoch
 
 
 async def test_the_caller_hears_that_nobody_serves_and_that_it_goes_on_after_all(

@@ -1,8 +1,9 @@
 """The leases of one session's stages: taken together at its start, replaced when one fails, taken back later."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final, Protocol
 
 from natter_common.link import LinkDownError
@@ -176,8 +177,10 @@ class SessionLeases:
         for stage, chain in self._chains.items():
             better = chain.better(now)
             if better and stage not in self._replacing and not self._over.is_set():
+                # At once: the next moment of silence may come before the task begins.
                 self._replacing.add(stage)
-                self._spawn(self._take_back(stage, better), f"take-back-{stage_name(stage)}-{self._session}")
+                attempt = partial(self._take_back, stage, better)
+                self._spawn(self._change(stage, attempt), f"take-back-{stage_name(stage)}-{self._session}")
 
     # --- Taking
 
@@ -271,28 +274,35 @@ class SessionLeases:
         until_s = loop.time() + _DRAIN_S
         while self._serves(lease):
             border = self._user.idle or loop.time() >= until_s
-            if border and lease.stage not in self._replacing and await self._is_handed_over(lease):
-                return
+            if border and lease.stage not in self._replacing:
+                await self._change(lease.stage, partial(self._try_hand_over, lease))
             await self._wait(_LOOK_S)
 
-    async def _is_handed_over(self, lease: HeldLease) -> bool:
-        stage = lease.stage
+    async def _change(self, stage: Stage, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Try to have another worker for a stage that has one. Who is lost meanwhile is replaced afterwards."""
         self._replacing.add(stage)
+        try:
+            await attempt()
+        finally:
+            self._replacing.discard(stage)
+        if stage in self._unheard_since_s and not self._over.is_set():
+            self._replace(stage, self._unheard_since_s[stage])
+
+    async def _try_hand_over(self, lease: HeldLease) -> None:
+        stage = lease.stage
         try:
             from_sample = self._from_sample(stage, asyncio.get_running_loop().time())
             held = await self._take(stage, LeaseClass.LEASE_CLASS_TAKEOVER, from_sample, [lease.provider])
         except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
             self._log.info("nobody goes on yet for a worker that leaves", stage=stage_name(stage), reason=str(error))
-            return False
-        finally:
-            self._replacing.discard(stage)
+            return
         if not self._serves(lease):
+            # Lost meanwhile: who goes on has to begin where it was heard last, perhaps with another provider.
             await self._keeper.give_back(held)
-            return True
+            return
         self._log.info("stage handed over", stage=stage_name(stage), provider=held.provider)
         self._user.stage_leased(held)
         await self._keeper.give_back(lease)
-        return True
 
     async def _wait(self, seconds: float) -> None:
         """Wait, but not beyond the session's end."""
@@ -313,8 +323,6 @@ class SessionLeases:
         except (NoCapacityError, LeaseRefusedError, LinkDownError) as error:
             self._log.info("not to be had yet", stage=stage_name(stage), reason=str(error))
             return
-        finally:
-            self._replacing.discard(stage)
         # A worker that served the session already has let go of its older lease: then there is no way back.
         if self._user.leases.get(stage) != before or not (self._user.idle or held.worker == before.worker):
             await self._keeper.give_back(held)
