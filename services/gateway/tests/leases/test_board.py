@@ -60,6 +60,22 @@ def test_beats_of_strangers_are_ignored() -> None:
     assert LeaseBoard().on_worker_beat(beat(lease()), 0.0) == BeatNews()
 
 
+def test_a_stranger_that_holds_something_is_told_once_that_it_is_in_vain() -> None:
+    board = LeaseBoard()
+    board.on_worker_beat(beat(), 0.0)
+    assert board.beats() == {}, "it holds nothing"
+    board.on_worker_beat(beat(lease()), 0.0)
+    assert board.beats() == {"w": []}
+    assert board.beats() == {}
+
+
+def test_a_stranger_that_was_just_leased_is_told_so() -> None:
+    board = LeaseBoard()
+    board.on_worker_beat(beat(lease()), 0.0)
+    board.add(lease(), 0.1)
+    assert board.beats() == {"w": [lease()]}
+
+
 def test_a_worker_whose_link_was_lost_may_lack_frames_and_says_so_once() -> None:
     board = LeaseBoard()
     board.add(lease("a"), 0.0)

@@ -79,6 +79,8 @@ class LeaseBoard:
 
     def __init__(self) -> None:
         self._workers: dict[str, _Worker] = {}
+        self._strangers: set[str] = set()
+        """Workers of which nothing is held here, though they hold something for this gateway."""
 
     def __len__(self) -> int:
         return sum(len(worker.leases) for worker in self._workers.values())
@@ -96,13 +98,18 @@ class LeaseBoard:
                 del self._workers[lease.worker]
 
     def beats(self) -> dict[str, list[HeldLease]]:
-        """Who is to get a beat, and what it must list."""
-        return {name: [lease for lease, _ in worker.leases.values()] for name, worker in self._workers.items()}
+        """Who is to get a beat now, and what it must list: a stranger gets an empty one, once for what it said."""
+        strangers, self._strangers = self._strangers, set()
+        names = strangers | self._workers.keys()
+        return {name: self.leases_of(name) for name in names}
 
     def on_worker_beat(self, beat: Beat, now: float) -> BeatNews:
         """A worker says what it holds, and how it is."""
         worker = self._workers.get(beat.sender)
         if worker is None:
+            if beat.held:
+                # One that stood still, and was given up: it works on what nobody waits for until it is told.
+                self._strangers.add(beat.sender)
             return BeatNews()
         leases = tuple(lease for lease, _ in worker.leases.values())
         for lease in leases:
