@@ -224,6 +224,11 @@ class Sessions:
         if (session := self._open.get(lease.session)) is not None:
             session.on_progress(lease, held)
 
+    def on_failed(self, lease: HeldLease) -> None:
+        """A session could not cope with what it was told: it ends, and its caller may call again."""
+        if (session := self._open.get(lease.session)) is not None:
+            self._end(session, "failed", "Something went wrong here. Please call again.")
+
     async def run(self) -> None:
         """Sweep until cancelled."""
         loop = asyncio.get_running_loop()
@@ -301,9 +306,9 @@ class Sessions:
             opened.set()
         self._started_at[session.id] = datetime.now(UTC)
 
-    def _end(self, session: Session, reason: str) -> None:
+    def _end(self, session: Session, reason: str, words: str | None = None) -> None:
         if self._open.get(session.id) is session:
-            self._parts.spawn(self._close(session, reason, None), f"close-{session.id}")
+            self._parts.spawn(self._close(session, reason, words), f"close-{session.id}")
 
     async def _close(self, session: Session, reason: str, words: str | None) -> None:
         self._open.pop(session.id, None)

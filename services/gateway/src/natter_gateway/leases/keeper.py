@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from nats.aio.msg import Msg
@@ -35,6 +36,10 @@ class LeaseHolders(Protocol):
 
     def on_progress(self, lease: HeldLease, held: Held) -> None:
         """How far its worker is."""
+        ...
+
+    def on_failed(self, lease: HeldLease) -> None:
+        """Its session could not cope with what it was told of it: only that session ends."""
         ...
 
 
@@ -134,19 +139,19 @@ class LeaseKeeper:
         if heard_at is not None:
             self._frames_lost([lease for lease in news.unsure if lease not in news.unknown], heard_at)
         for lease in news.leaving:
-            self._holders().on_worker_leaves(lease)
+            self._tell(lease, partial(self._holders().on_worker_leaves, lease))
         leases = {(lease.session, lease.epoch): lease for lease in self._board.leases_of(beat.sender)}
         for held in beat.held:
             lease = leases.get((held.session, held.epoch))
             if lease is not None:
-                self._holders().on_progress(lease, held)
+                self._tell(lease, partial(self._holders().on_progress, lease, held))
 
     def _frames_lost(self, leases: Sequence[HeldLease], since_s: float) -> None:
         for lease in leases:
             self._log.warning(
                 "frames may be missing", session=lease.session, stage=stage_name(lease.stage), worker=lease.worker
             )
-            self._holders().on_frames_lost(lease, since_s)
+            self._tell(lease, partial(self._holders().on_frames_lost, lease, since_s))
 
     def _lose(self, lease: HeldLease, reason: str) -> None:
         heard_at = self._board.heard_at(lease.worker)
@@ -155,4 +160,13 @@ class LeaseKeeper:
         self._log.warning(
             "lease lost", session=lease.session, stage=stage_name(lease.stage), worker=lease.worker, reason=reason
         )
-        self._holders().on_lease_lost(lease, asyncio.get_running_loop().time() if heard_at is None else heard_at)
+        since_s = asyncio.get_running_loop().time() if heard_at is None else heard_at
+        self._tell(lease, partial(self._holders().on_lease_lost, lease, since_s))
+
+    def _tell(self, lease: HeldLease, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception:  # noqa: BLE001 - logged whole
+            # One session's failure, whatever it is, must not end the others.
+            self._log.exception("session failed", session=lease.session, stage=stage_name(lease.stage))
+            self._holders().on_failed(lease)
