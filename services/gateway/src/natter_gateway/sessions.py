@@ -5,14 +5,14 @@ import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from nats.aio.msg import Msg
 
-from natter_common.link import LinkDownError, Subscription
+from natter_common.link import Subscription
 from natter_common.logs import Log
 from natter_gateway.bots.model import Bot
 from natter_gateway.elsewhere import Asked, knows_secret
@@ -21,7 +21,6 @@ from natter_gateway.journal.snapshot_store import HeldElsewhereError
 from natter_gateway.journal.streams import StoreUnavailableError
 from natter_gateway.journal.takeover import TakenOver, take_over
 from natter_gateway.leases.board import HeldLease
-from natter_gateway.leases.broker import LeaseRefusedError, NoCapacityError
 from natter_gateway.leases.session_leases import STAGES
 from natter_gateway.session import GatewayParts, OnSignal, Session, nobody_signals
 from natter_proto import (
@@ -109,11 +108,6 @@ class Sessions:
         answer = AskSignalAnswer()
         # Whoever asks for anything else may go on waiting: the call has not begun.
         if ask.method == Asked.OFFER and knows_secret(session.secret, ask):
-            try:
-                await self.find(session.public_id)
-            except (NotServingError, NoCapacityError, LeaseRefusedError, LinkDownError) as error:
-                self._log.info("session not opened for another gateway", session=session.id, reason=str(error))
-                return
             answer = await self.on_signal(session, ask)
         await self._parts.link.respond(message, answer)
 
@@ -179,8 +173,8 @@ class Sessions:
             try:
                 await self._open_session(session)
             except BaseException:
-                # The client tries again after a 503, with the same id.
-                self._reserved[session_id] = reserved
+                # The client tries again after a 503, with the same id, and has a minute for it again.
+                self._reserved[session_id] = replace(reserved, since_s=asyncio.get_running_loop().time())
                 raise
             # From now on the session listens itself.
             await self._parts.link.unsubscribe(reserved.listening)

@@ -15,7 +15,7 @@ from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.bots.loader import UnknownBotError
 from natter_gateway.bots.model import Bot
 from natter_gateway.bots.variables import MAX_VARIABLES, VariableError
-from natter_gateway.elsewhere import Asked, Elsewhere
+from natter_gateway.elsewhere import Asked, Elsewhere, OwnerSilentError
 from natter_gateway.leases.broker import LeaseRefusedError, NoCapacityError
 from natter_gateway.media.sdp import OfferError, OfferTooLargeError, validate_offer
 from natter_gateway.peer import MAX_CANDIDATES, CandidateError
@@ -84,15 +84,28 @@ class Signalling:
                     continue
                 if (session := await self._sessions.find(public_id)) is not None:
                     return await _connect(session, request)
-                if (answer := await self._ask(public_id, Asked.OFFER, request)) is not None:
+                if (answer := await self._offer_elsewhere(public_id, request)) is not None:
                     return answer
-                if (session := await self._sessions.resume(public_id, self._bot_again)) is not None:
-                    return await _connect(session, request)
             if session_id is not None and request.pc_id is None:
                 raise HTTPException(404, "no such session: start again with /start")
             return await _connect(await self._sessions.open_new(self.bot(request.request_data or StartBody())), request)
         except _EXPECTED as error:
             raise _as_http(error) from error
+
+    async def _offer_elsewhere(self, public_id: str, request: Offer) -> dict[str, Any] | None:
+        """The owner's answer, or this gateway's once it has taken the session over; None: there is no such session."""
+        try:
+            answer = await self._ask(public_id, Asked.OFFER, request)
+        except OwnerSilentError:
+            session = await self._sessions.resume(public_id, self._bot_again)
+            if session is None:
+                # Nothing was kept that anybody else could go on with: the owner may come back.
+                raise
+        else:
+            if answer is not None:
+                return answer
+            session = await self._sessions.resume(public_id, self._bot_again)
+        return None if session is None else await _connect(session, request)
 
     async def candidates(self, request: Candidates) -> dict[str, Any]:
         """Take in a page's addresses."""
@@ -124,14 +137,20 @@ class Signalling:
 
         Without a status: whoever asks may take the session over, for this gateway leaves.
         """
-        if self._sessions.draining and ask.method == Asked.OFFER:
-            return AskSignalAnswer()
         try:
+            if ask.method == Asked.OFFER and await self._gives_up(session):
+                return AskSignalAnswer()
             status, content = 200, await self._answer(session, ask)
         except (HTTPException, *_EXPECTED) as error:
             failed = error if isinstance(error, HTTPException) else _as_http(error)
             status, content = failed.status_code, {"detail": failed.detail}
         return AskSignalAnswer(status=status, body=orjson.dumps(content).decode())
+
+    async def _gives_up(self, session: Session) -> bool:
+        """Whether the session is for whoever asks; if not it is open now, though it may have been reserved only."""
+        if await self._sessions.find(session.public_id) is None:
+            raise HTTPException(404, "no such session: it is over")
+        return self._sessions.draining
 
     def bot(self, body: StartBody) -> Bot:
         """The bot that is asked for, with its variables filled in."""
@@ -191,6 +210,7 @@ _NO_CONVERSATION: Final = "no such conversation: it is over, has not begun, or n
 _EXPECTED: Final = (
     NoCapacityError,
     NotServingError,
+    OwnerSilentError,
     LinkDownError,
     TimeoutError,
     OfferTooLargeError,
@@ -218,6 +238,8 @@ def _as_http(error: Exception) -> HTTPException:
             return later(no_capacity(error.stage, error.problem))
         case NotServingError() | LinkDownError():
             return later(str(error))
+        case OwnerSilentError():
+            return later("the gateway that has the call does not answer")
         case TimeoutError():
             return later("the connection took too long to set up")
         case OfferTooLargeError():
