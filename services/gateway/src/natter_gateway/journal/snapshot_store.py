@@ -45,6 +45,11 @@ class SnapshotStore:
         """Whether there is a bucket to write to."""
         return self._streams.ready
 
+    @property
+    def absent(self) -> bool:
+        """Whether there is none for sure, and so no snapshot of anybody's."""
+        return self._streams.absent
+
     async def write(self, session: str, data: bytes, revision: int) -> int:
         """Put an encoded snapshot in the place of `revision` (0: of none); returns its revision.
 

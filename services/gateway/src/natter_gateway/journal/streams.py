@@ -27,6 +27,8 @@ _NO_MESSAGE: Final = 10037
 _NAME_IN_USE: Final = 10058
 _TOO_FEW_NODES: Final = (10005, 10023, 10074)
 """No peer for it, no resources on them, or no cluster at all."""
+_NO_JETSTREAM: Final = (None, 10039, 10076)
+"""Nobody listens for its requests; not for this account; not at all. Without a leader it says 10008, or nothing."""
 
 
 class StoreUnavailableError(ConnectionError):
@@ -74,6 +76,8 @@ class Streams:
         self.subjects: Final = subjects
         self.ready = False
         """Both were made: JetStream is there, if perhaps not right now."""
+        self.absent = False
+        """The broker said that it has no JetStream. Neither this nor `ready`: it is not known yet."""
         self._link = link
         self._log = log
         self.js: Final = link.jetstream(_REQUEST_TIMEOUT_S)
@@ -99,7 +103,7 @@ class Streams:
                     said = True
                     self._log.warning("no journal and no snapshots: JetStream can't be used", reason=str(error))
             else:
-                self.ready = True
+                self.ready, self.absent = True, False
                 backoff.reset()
                 if replicas != copies:
                     copies = replicas
@@ -156,6 +160,7 @@ class Streams:
                 if made is not None:
                     return made
         except (TimeoutError, nats.errors.Error, OSError) as error:
+            self.absent = isinstance(error, js_errors.ServiceUnavailableError) and error.err_code in _NO_JETSTREAM
             raise StoreUnavailableError(str(error) or type(error).__name__) from error
         raise StoreUnavailableError(f"there is no room for {config.name}")
 

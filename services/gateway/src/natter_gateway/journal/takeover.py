@@ -27,7 +27,7 @@ async def take_over(stores: Stores, session: str, knows: Callable[[Snapshot], bo
     Raises `HeldElsewhereError` (another gateway was faster), `StoreUnavailableError` (ask again), `BadSnapshotError`,
     `BadFrameError`.
     """
-    if not stores.snapshots.ready:
+    if stores.snapshots.absent:
         # Without JetStream nothing is kept, and nothing can come back.
         return None
     before = await stores.snapshots.read(session)
