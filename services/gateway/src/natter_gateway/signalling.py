@@ -26,6 +26,7 @@ from natter_proto import AskSignal, AskSignalAnswer
 
 RETRY_AFTER_S: Final = "2"
 _MAX_ID_CHARACTERS: Final = 160
+_SETTLE_S: Final = 1.0
 
 Id = Annotated[str, Field(max_length=_MAX_ID_CHARACTERS)]
 
@@ -150,6 +151,9 @@ class Signalling:
         """Whether the session is for whoever asks; if not it is open now, though it may have been reserved only."""
         if await self._sessions.find(session.public_id) is None:
             raise HTTPException(404, "no such session: it is over")
+        if self._sessions.draining:
+            # What is not kept by then is lost to whoever takes it over.
+            await session.keeping.settle(_SETTLE_S)
         return self._sessions.draining
 
     def bot(self, body: StartBody) -> Bot:

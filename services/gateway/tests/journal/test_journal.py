@@ -103,6 +103,29 @@ async def test_a_batch_is_sent_while_the_session_goes_on() -> None:
     assert len(logs.payloads) == 2
 
 
+async def test_what_was_noted_is_in_the_stream_once_it_has_settled() -> None:
+    logs = Logs()
+    logs.fail = 1
+    made = journal(logs)
+    running = asyncio.create_task(made.run(), name="journal")
+    made.note(HeardSoFar((1, 1), 1, "Hi!"))
+    await made.settle()
+    assert [entry.number for entry in logs.recording.entries] == [1, 2]
+    await made.settle()
+    assert len(logs.payloads) == 1
+    made.stop()
+    await running
+
+
+async def test_nothing_settles_without_jetstream_and_nobody_waits_for_it() -> None:
+    logs = Logs()
+    logs.ready = False
+    made = journal(logs)
+    async with asyncio.timeout(5):
+        await made.settle()
+    assert not logs.payloads
+
+
 async def test_while_jetstream_does_not_answer_it_is_tried_again() -> None:
     logs = Logs()
     logs.fail = 2
@@ -191,6 +214,7 @@ class Bucket:
     """Stands for the key-value bucket."""
 
     def __init__(self) -> None:
+        self.ready = True
         self.values: list[bytes] = []
         self.holder_is: Holder | None = None
         self.fail = 0
@@ -243,6 +267,20 @@ async def test_the_newest_is_written_and_removed_at_the_end() -> None:
     await running
     assert [decode(value).turn for value in bucket.values] == [2, 3]
     assert bucket.removed_at == 2
+
+
+async def test_once_it_has_settled_the_newest_is_written() -> None:
+    bucket = Bucket()
+    bucket.fail = 1
+    made = keeper(bucket, [0])
+    await made.settle()
+    assert not bucket.values
+    running = asyncio.create_task(made.run(), name="snapshot")
+    made.want()
+    await made.settle()
+    assert len(bucket.values) == 1
+    made.stop()
+    await running
 
 
 async def test_where_none_was_written_none_is_removed() -> None:

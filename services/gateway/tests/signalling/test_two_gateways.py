@@ -11,13 +11,14 @@ from fastapi import HTTPException
 from natter_gateway.bots import Bot, Bots
 from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.elsewhere import Elsewhere, OwnerSilentError
-from natter_gateway.journal.keeping import Stores
+from natter_gateway.journal.keeping import Keeping, Stores
 from natter_gateway.journal.streams import Streams
 from natter_gateway.leases.broker import LeaseBroker
 from natter_gateway.leases.keeper import LeaseKeeper
+from natter_gateway.leases.session_leases import SessionLeases
 from natter_gateway.outbox import Outbox
 from natter_gateway.session import GatewayParts
-from natter_gateway.sessions import Sessions
+from natter_gateway.sessions import BotOf, Sessions
 from natter_gateway.settings import GatewaySettings
 from natter_gateway.signalling import Offer, Signalling
 from natter_proto import AskSignalAnswer
@@ -132,3 +133,29 @@ async def test_a_session_whose_gateway_stands_still_may_come_back(
         with pytest.raises(HTTPException) as unread:
             await asked.signalling.transcript("abc.00ff")
         assert unread.value.status_code == 503
+
+
+async def test_a_gateway_that_leaves_gives_a_session_up_once_it_is_kept(
+    nats_url: str, realm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+
+    async def settle(_self: Keeping, _within_s: float) -> None:
+        await asyncio.sleep(0)
+        happened.append("kept")
+
+    async def resume(_self: Sessions, _public_id: str, _bot_of: BotOf) -> None:
+        happened.append("taken over")
+
+    async def take_all(_self: SessionLeases) -> None:
+        """There is room."""
+
+    monkeypatch.setattr(Keeping, "settle", settle)
+    monkeypatch.setattr(Sessions, "resume", resume)
+    monkeypatch.setattr(SessionLeases, "take_all", take_all)
+    async with two_gateways(nats_url, realm) as (first, second):
+        session = await first.sessions.open_new(BOT)
+        first.sessions.draining = True
+        assert (await refusal(second, session.public_id)).status_code == 404
+        assert happened == ["kept", "taken over"]
+        await first.sessions.close_all("gateway_left", "Good bye.")

@@ -70,6 +70,7 @@ class Journal:
         self._noted = asyncio.Event()
         self._closing = asyncio.Event()
         self._work = asyncio.Event()
+        self._tried = asyncio.Event()
         self._cut_all = False
 
     @property
@@ -140,6 +141,14 @@ class Journal:
         self._closing.set()
         self._noted.set()
 
+    async def settle(self) -> None:
+        """Return once all that was noted is in the stream, or can't get there. To be called with a deadline."""
+        while self._pending:
+            self._cut_batch()
+        while len(self._outbox) and self._store.ready and not self._outbox.superseded:
+            self._tried.clear()
+            await self._tried.wait()
+
     # --- Behind it
 
     async def run(self) -> None:
@@ -201,6 +210,7 @@ class Journal:
             batch = self._outbox.next(self._now_ms())
             if batch is not None:
                 await self._publish(batch)
+                self._tried.set()
                 continue
             if self._cut_all:
                 give_up_at_s = min(give_up_at_s, self._loop.time() + CLOSE_DEADLINE_S)

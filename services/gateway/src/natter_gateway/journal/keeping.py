@@ -1,7 +1,9 @@
 """What is kept of one session outside of its gateway: its journal and its snapshot, each with a task of its own."""
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,6 +125,13 @@ class Keeping:
     def turn_border(self) -> None:
         """The context has changed."""
         self._keeper.want()
+
+    async def settle(self, within_s: float) -> None:
+        """Return once all that has happened is kept, or the time is over: for a gateway that the session goes to."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.journal.settle()
+                await self._keeper.settle()
 
     def close(self, reason: str) -> None:
         """The session is over: its journal is brought to its end, its snapshot removed."""

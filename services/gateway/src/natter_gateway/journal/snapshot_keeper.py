@@ -41,6 +41,7 @@ class SnapshotKeeper:
         self._loop = asyncio.get_running_loop()
         self._box = SnapshotBox(term, gateway, revision)
         self._work = asyncio.Event()
+        self._wrote = asyncio.Event()
         self._tried = revision > 0
         self._removing = False
         self._stopping = False
@@ -60,11 +61,18 @@ class SnapshotKeeper:
         self._stopping = True
         self._work.set()
 
+    async def settle(self) -> None:
+        """Return once the newest is written, or can't be. To be called with a deadline."""
+        while self._store.ready and not self._box.settled:
+            self._wrote.clear()
+            await self._wrote.wait()
+
     async def run(self) -> None:
         """Write until told to stop."""
         while not self._stopping and not self._box.superseded:
             if self._box.begin(self._now_ms()):
                 await self._write()
+                self._wrote.set()
                 continue
             due_ms = self._box.due_ms
             with suppress(TimeoutError):
