@@ -11,6 +11,7 @@ from fastapi import HTTPException
 from natter_gateway.bots import Bot, Bots
 from natter_gateway.bots.catalogue import BotCatalogue
 from natter_gateway.elsewhere import Elsewhere, OwnerSilentError
+from natter_gateway.journal import snapshot_keeper
 from natter_gateway.journal.keeping import Keeping, Stores
 from natter_gateway.journal.streams import Streams
 from natter_gateway.leases.broker import LeaseBroker
@@ -153,6 +154,7 @@ async def test_a_gateway_that_leaves_gives_a_session_up_once_it_is_kept(
     monkeypatch.setattr(Keeping, "settle", settle)
     monkeypatch.setattr(Sessions, "resume", resume)
     monkeypatch.setattr(SessionLeases, "take_all", take_all)
+    monkeypatch.setattr(snapshot_keeper, "REMOVE_DEADLINE_S", 0.01)
     async with two_gateways(nats_url, realm) as (first, second):
         session = await first.sessions.open_new(BOT)
         first.sessions.draining = True

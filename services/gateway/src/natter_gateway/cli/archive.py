@@ -1,13 +1,14 @@
 """The sessions of a realm as the broker has them: a list, a journal, and the way to be rid of one."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 import nats
 import nats.errors
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 from nats.js import errors as js_errors
@@ -25,11 +26,14 @@ from natter_gateway.journal.streams import (
     snapshot_stream,
     snapshot_subject,
 )
-from natter_proto import BadFrameError, LogBatch, RealmSubjects, last_token
+from natter_proto import Ask, AskSignal, BadFrameError, Header, LogBatch, RealmSubjects, last_token
 from natter_proto import decode as decode_frame
 
 _CONNECT_S: Final = 3.0
 _REQUEST_S: Final = 5.0
+_OWNER_S: Final = 1.0
+_ALL_OWNERS_S: Final = 5.0
+_ASKED_AT_ONCE: Final = 64
 
 
 class ArchiveError(RuntimeError):
@@ -72,7 +76,7 @@ async def open_archive(servers: list[str], realm: str) -> AsyncGenerator["Archiv
         reason = str(error) or type(error).__name__
         raise ArchiveError(f"no broker at {', '.join(servers)}: {reason} (is it running? --nats-url)") from error
     try:
-        yield Archive(client.jetstream(timeout=_REQUEST_S), RealmSubjects(realm))
+        yield Archive(client, client.jetstream(timeout=_REQUEST_S), RealmSubjects(realm))
     except StoreUnavailableError as error:
         raise ArchiveError(f"the broker does not answer as expected: {error}") from error
     except BadFrameError as error:
@@ -84,7 +88,8 @@ async def open_archive(servers: list[str], realm: str) -> AsyncGenerator["Archiv
 class Archive:
     """The journals and snapshots of a realm."""
 
-    def __init__(self, js: JetStreamContext, subjects: RealmSubjects) -> None:
+    def __init__(self, client: Client, js: JetStreamContext, subjects: RealmSubjects) -> None:
+        self._client = client
         self._js = js
         self._subjects = subjects
 
@@ -97,15 +102,46 @@ class Archive:
         for message in await read_messages(self._js, log_stream(realm), self._subjects.logs, newest):
             summary = _by_log(message)
             found[summary.session] = summary
+        kept: dict[str, SessionSummary] = {}
         everything = f"$KV.{snapshot_bucket(realm)}.>"
         for message in await read_messages(self._js, snapshot_stream(realm), everything, newest):
             summary = _by_snapshot(message)
             if summary is not None:
-                found[summary.session] = summary
+                kept[summary.session] = summary
+        gone = await self._gone(kept)
+        for session, summary in kept.items():
+            if session not in gone:
+                found[session] = summary
+            elif session not in found or found[session].state != "over":
+                found[session] = replace(summary, state="broken off")
         for summary in list(found.values()):
             if summary.bot is None:
                 found[summary.session] = await self._by_beginning(summary)
         return sorted(found.values(), key=lambda one: (one.started_unix_ms or 0, one.session))
+
+    async def _gone(self, sessions: Iterable[str]) -> set[str]:
+        """Those of them that no gateway has, as far as there is time to ask. Raises `StoreUnavailableError`."""
+        gone: set[str] = set()
+        free = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+        async def ask(session: str) -> None:
+            # Without the secret: whoever has the session answers at once, and does nothing.
+            question = AskSignal(header=Header(session=session)).SerializeToString()
+            async with free:
+                try:
+                    # A gateway that stands still has its sessions: they may be taken over, or go on.
+                    with suppress(TimeoutError):
+                        await self._client.request(self._subjects.session(session).ask(Ask.SIGNAL), question, _OWNER_S)
+                except nats.errors.NoRespondersError:
+                    gone.add(session)
+
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ALL_OWNERS_S):
+                    await asyncio.gather(*map(ask, sessions))
+        except nats.errors.Error as error:
+            raise StoreUnavailableError(str(error) or type(error).__name__) from error
+        return gone
 
     async def _by_beginning(self, summary: SessionSummary) -> SessionSummary:
         """A session whose gateway died: its journal's first batch says what it was."""
@@ -143,7 +179,8 @@ class Archive:
                 raise ArchiveError(f"nothing is kept of session {session} in realm {realm}")
             goes_on = False
             if snapshots.state.subjects:
-                goes_on = bool((await self._js.get_last_msg(snapshot_stream(realm), key)).data)
+                held = bool((await self._js.get_last_msg(snapshot_stream(realm), key)).data)
+                goes_on = held and not await self._gone([session])
             await self._js.purge_stream(log_stream(realm), subject=subject)
             await self._js.purge_stream(snapshot_stream(realm), subject=key)
         except (TimeoutError, nats.errors.Error) as error:

@@ -1,6 +1,7 @@
 """Takes a session over whose gateway is gone: its snapshot, and what the journal has behind it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from natter_gateway.journal.keeping import Stores
@@ -9,6 +10,7 @@ from natter_gateway.journal.recovery import Recovered, recovered
 from natter_gateway.journal.seal import Seal
 from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.journal.snapshot_store import Stored
+from natter_gateway.journal.streams import SequenceRefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +39,9 @@ async def take_over(stores: Stores, session: str, knows: Callable[[Snapshot], bo
     batches = await stores.logs.read(session, stored.snapshot.journal_sequence)
     recording = with_texts(of_batches(session, batches), Seal(stored.snapshot.journal_key))
     found = recovered(stored.snapshot, recording)
-    return None if found.over else TakenOver(stored, found)
+    if not found.over:
+        return TakenOver(stored, found)
+    # Its gateway died between the journal's end and this.
+    with suppress(SequenceRefusedError):
+        await stores.snapshots.remove(session, stored.revision)
+    return None
