@@ -7,6 +7,7 @@ from natter_common.logs import Log
 from natter_common.metrics import Metrics
 from natter_gateway.conductor.attendant import Attendant
 from natter_gateway.conductor.conductor import Conductor
+from natter_gateway.conductor.page_words import TooMuchTextError
 from natter_gateway.line import Line
 from natter_gateway.rtvi import incoming, outgoing
 from natter_gateway.rtvi.limit import RateLimit
@@ -55,7 +56,11 @@ class PageDesk:
             return
         match message:
             case incoming.ClientRequest():
-                self._on_request(message.request_id, message.request)
+                try:
+                    self._on_request(message.request_id, message.request)
+                except TooMuchTextError as error:
+                    self._metrics.drop("rtvi", "too_much_text")
+                    self._line.send(outgoing.error_response(message.request_id, str(error)))
             case incoming.TrackStatus():
                 self._on_track_status(message)
             case incoming.Ping() | incoming.Ignored():

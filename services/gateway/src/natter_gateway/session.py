@@ -36,7 +36,7 @@ from natter_gateway.media.playout import PoppedFrame
 from natter_gateway.media.receive import MicFrame, MicReceiver
 from natter_gateway.media.sdp import OfferError
 from natter_gateway.microphone import MicSender
-from natter_gateway.outbox import Outbox
+from natter_gateway.outbox import Outbox, OutboxFullError
 from natter_gateway.page_desk import PageDesk
 from natter_gateway.peer import Peer
 from natter_gateway.rtvi import outgoing
@@ -267,7 +267,11 @@ class Session:
         if words is not None:
             self._page.error(words, fatal=True)
         self._attendant.end()
-        self.conductor.end()
+        try:
+            self.conductor.end()
+        except OutboxFullError as error:
+            # The stages learn of it by the leases that are given back.
+            self._log.error("the stages were not told of the end", reason=str(error))
         self.keeping.close(reason)
         await self.leases.close()
         await self._give_back()
@@ -302,8 +306,8 @@ class Session:
         next_sample = self._mic.next_sample
         unheard_s = asyncio.get_running_loop().time() - since_s + _UNDER_WAY_S
         unheard_from = next_sample - int(unheard_s * MIC_RATE_HZ)
-        replay_from = self.conductor.stages.replay_from_sample(stage, unheard_from)
-        return max(replay_from, next_sample - _REPLAY_LIMIT_SAMPLES, 0)
+        oldest = max(next_sample - _REPLAY_LIMIT_SAMPLES, 0)
+        return self.conductor.stages.replay_from_sample(stage, unheard_from, oldest)
 
     def _stage_gone(self, words: str) -> None:
         self._page.error(words, fatal=True)

@@ -214,7 +214,9 @@ async def test_a_new_recognition_worker_is_asked_for_what_its_predecessor_owed(n
     pause = Speech(header=base, event=SpeechEvent.SPEECH_EVENT_PAUSE, sample=16_000, through_sample=16_000)
     stages.conductor.on_speech(pause)
     stages.conductor.stages.stage_lost(Stage.STAGE_STT)
-    assert stages.conductor.stages.replay_from_sample(Stage.STAGE_STT, 15_000) == 0, "soft words lie before the onset"
+    assert stages.conductor.stages.replay_from_sample(Stage.STAGE_STT, 15_000, 0) == 0, (
+        "soft words lie before the onset"
+    )
     stages.conductor.stages.stage_leased(HeldLease("abc", Stage.STAGE_STT, 1, 2, "w2", "local", "x"))
     first, second = stages.of(Finalize)
     assert (first.finalize_id, first.through_sample) == (second.finalize_id, second.through_sample)

@@ -11,6 +11,7 @@ from natter_gateway.conductor.voice_intake import MOST_EARLY
 from natter_gateway.leases.board import HeldLease
 from natter_gateway.turns.events import Modality
 from natter_proto import (
+    BadFrameError,
     Fault,
     Finalize,
     Header,
@@ -202,7 +203,7 @@ async def test_another_recognizer_hears_what_was_said_before_a_pause_too(new_sta
 async def test_a_caller_who_waits_in_vain_gets_an_apology_and_the_call_goes_on(
     new_stages: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("natter_gateway.conductor.watchdog.DEADLINE_MS", 1.0)
+    monkeypatch.setattr("natter_gateway.conductor.incidents.DEADLINE_MS", 1.0)
     stages = new_stages()
     await stages.speak("hello")
     async with asyncio.timeout(5):
@@ -255,6 +256,51 @@ async def test_what_waits_in_vain_for_too_long_is_dropped_and_counted(new_stages
     assert 'natter_frames_dropped_total{kind="voice",reason="too_many_early"} 2.0' in dropped
 
 
+async def test_a_sound_whose_end_no_detector_can_find_any_more_is_over(new_stages: Any) -> None:
+    stages = new_stages()
+    base = Header(session="abc", term=1, epoch=1)
+    for event in (SpeechEvent.SPEECH_EVENT_ONSET, SpeechEvent.SPEECH_EVENT_SPEECH):
+        stages.conductor.on_speech(Speech(header=base, event=event, sample=16_000))
+    stages.conductor.on_transcript(Transcript(header=base, words=[Word(text="hello", confidence=0.9)]))
+    service = stages.conductor.stages
+    assert service.replay_from_sample(Stage.STAGE_VAD, 20_000, 20_000) == 20_000
+    assert not stages.of(Finalize), "all that was not heard yet can be heard"
+    assert service.replay_from_sample(Stage.STAGE_VAD, 20_000, 160_000) == 160_000
+    stages.conductor.on_transcript(
+        Transcript(
+            header=base,
+            words=[Word(text="hello", confidence=0.9)],
+            final=True,
+            finalize_id=stages.of(Finalize)[-1].finalize_id,
+            through_sample=160_000,
+        )
+    )
+    async with asyncio.timeout(5):
+        while not stages.of(Turn):
+            await asyncio.sleep(0)
+    assert stages.of(Turn)[0].text == "hello"
+    stages.conductor.end()
+
+
+async def test_a_question_that_no_frame_holds_fails_in_words_and_nobody_is_stuck(new_stages: Any) -> None:
+    stages = new_stages()
+    put = stages.sink.put
+
+    def refuse(subject: str, frame: Any) -> None:
+        if isinstance(frame, Turn):
+            raise BadFrameError("Turn has 600000 bytes")
+        put(subject, frame)
+
+    stages.sink.put = refuse
+    await stages.speak("hello")
+    assert errors(stages) == ["That is more than the model can take in. Please ask for less."]
+    assert stages.key == (0, 0)
+    assert stages.conductor._reply._progress.due_ms is None
+    before = len(stages.sink.frames)
+    stages.conductor.stages.tell_again(0.0)
+    assert len(stages.sink.frames) == 2 * before, "what was refused is not told again"
+
+
 async def test_what_the_stages_were_told_is_told_again_as_it_was(new_stages: Any) -> None:
     stages = new_stages()
     await stages.speak("hello")
@@ -278,5 +324,5 @@ async def test_a_detector_that_takes_over_between_words_and_their_pause_finds_th
         stages.conductor.on_speech(Speech(header=base, event=event, sample=sample, through_sample=sample))
     stages.conductor.on_transcript(Transcript(header=base, final=True, through_sample=65_000))
     service = stages.conductor.stages
-    assert service.replay_from_sample(Stage.STAGE_VAD, 66_000) == 48_000 - 4_800, "it has to hear the speech"
-    assert service.replay_from_sample(Stage.STAGE_STT, 66_000) == 65_000, "what is closed is not heard twice"
+    assert service.replay_from_sample(Stage.STAGE_VAD, 66_000, 0) == 48_000 - 4_800, "it has to hear the speech"
+    assert service.replay_from_sample(Stage.STAGE_STT, 66_000, 0) == 65_000, "what is closed is not heard twice"

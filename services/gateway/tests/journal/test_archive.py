@@ -14,6 +14,7 @@ from natter_gateway.cli import archive
 from natter_gateway.journal.journal import Journal
 from natter_gateway.journal.keeping import Stores
 from natter_gateway.journal.notes import Opened
+from natter_gateway.journal.seal import Seal, new_key
 from natter_gateway.journal.snapshot import Snapshot, encode
 from natter_gateway.journal.streams import Streams
 from natter_gateway.journal.takeover import take_over
@@ -42,13 +43,16 @@ async def stores(nats_url: str, realm: str) -> AsyncIterator[tuple[NatsLink, Sto
 
 
 async def leave_snapshot(found: Stores, session: str) -> None:
-    await found.snapshots.write(session, encode(Snapshot(session, "00ff", "gateway-a", 1, "friend", {}, 1, turn=3)), 0)
+    await found.snapshots.write(
+        session, encode(Snapshot(session, "00ff", "gateway-a", 1, "friend", {}, 1, "5f" * 32, turn=3)), 0
+    )
 
 
 async def leave_end(found: Stores, session: str) -> None:
     """The journal of a session that is over."""
     opened = Opened("friend", "gateway-a", 1, 0, "text", 1, VERSION, TurnSettings())
-    made = Journal(session, opened, found.logs, Metrics("gateway"), structlog.get_logger(), mic_sample=lambda: 0)
+    log, seal = structlog.get_logger(), Seal(new_key())
+    made = Journal(session, opened, found.logs, Metrics("gateway"), log, mic_sample=lambda: 0, seal=seal)
     made.begin()
     made.close("client_left", 3)
     await made.run()

@@ -116,3 +116,20 @@ def test_one_that_is_told_when_to_close_has_its_time_from_the_takeover_on(decidi
     assert deciding.texts == []
     deciding.recognise("hello there")
     assert deciding.texts == ["hello there"]
+
+
+def test_its_eager_end_prepares_nothing_where_there_is_no_room_for_guesses(deciding: Any) -> None:
+    deciding.at(0, ev.RoomForGuesses(enough=False))
+    deciding.interim("hello there", sign=Sign.EAGER_END)
+    assert deciding.of(act.StartGuess) == []
+    end(deciding, "hello there")
+    assert deciding.of(act.StartAttempt) == [act.StartAttempt((1, 1), "hello there", Modality.VOICE)]
+
+
+def test_its_eager_ends_prepare_so_many_answers_and_no_more(deciding: Any) -> None:
+    text = "hello"
+    for number in range(6):
+        deciding.interim(text, sign=Sign.EAGER_END)
+        text = f"{text} {number}"
+        deciding.interim(text, 100, Sign.RESUMED)
+    assert len(deciding.of(act.StartGuess)) == deciding.settings.guesses_per_turn

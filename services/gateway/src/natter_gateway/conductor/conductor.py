@@ -18,6 +18,7 @@ from natter_gateway.conductor.frames import FrameWriter
 from natter_gateway.conductor.hearing_side import HearingSide
 from natter_gateway.conductor.incidents import Incidents
 from natter_gateway.conductor.page import Page
+from natter_gateway.conductor.page_words import PageWords
 from natter_gateway.conductor.reply_side import ReplySide
 from natter_gateway.conductor.retelling import Retelling
 from natter_gateway.conductor.stage_service import StageService
@@ -78,7 +79,8 @@ class Conductor:
         self._metrics = metrics
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._machine = TurnMachine(turn_settings(bot), 0 if before is None else before.turn)
+        settings = turn_settings(bot)
+        self._machine = TurnMachine(settings, 0 if before is None else before.turn)
         self._trouble = TroubleBook()
         self._hearing = HearingSide(self._machine, frames, page, self._trouble)
         self._reply = ReplySide(
@@ -111,11 +113,12 @@ class Conductor:
             now_ms=self._now_ms,
         )
         self._speech = CallerSpeechFilter(bot, self._hearing, self._on_detected)
-        self._incidents = Incidents(self._machine, page, metrics, log, self.handle)
+        self._incidents = Incidents(self._machine, settings, page, metrics, log, self.handle)
         self._alarm = Alarm(self._loop, self._tick)
         self._ended = False
         self._room_for_guesses = True
         self._noted_words = ""
+        self._page_words = PageWords()
 
     @property
     def leases(self) -> dict[Stage, HeldLease]:
@@ -172,6 +175,8 @@ class Conductor:
         self.handle(ev.Typed(text, Modality.VOICE, run_immediately=True))
 
     def typed(self, text: str, modality: Modality, *, run_immediately: bool) -> None:
+        """Raises `TooMuchTextError` where too much waits for its turn already."""
+        self._page_words.types(text, self.unfinished)
         self.handle(ev.Typed(text, modality, run_immediately))
 
     def muted(self, next_sample: int) -> None:
@@ -179,7 +184,8 @@ class Conductor:
         self.handle(ev.Muted(next_sample))
 
     def add_to_context(self, text: str) -> None:
-        """The page puts words into the bot's mouth."""
+        """The page puts words into the bot's mouth. Raises `TooMuchTextError` where it did so too often."""
+        self._page_words.puts(self.turn)
         self.context.add_heard(self.turn, text)
         self.on_note(ContextAdded(self.turn, text))
         self.on_turn_border()
@@ -398,10 +404,14 @@ class Conductor:
             # Put off meanwhile, as each frame of voice does.
             self._arm()
             return
-        self._reply.tick()
-        lease = self.leases.get(Stage.STAGE_STT)
-        if self._hearing.overdue(self._now_ms()) and lease is not None:
-            words = "Speech recognition does not answer."
-            self.stages.fails(StageTrouble(Stage.STAGE_STT, lease.provider, Trouble.STALLED, words, lasting=False))
-        self._incidents.tick(self._now_ms())
-        self.handle(ev.Tick())
+        try:
+            self._reply.tick()
+            lease = self.leases.get(Stage.STAGE_STT)
+            if self._hearing.overdue(self._now_ms()) and lease is not None:
+                words = "Speech recognition does not answer."
+                self.stages.fails(StageTrouble(Stage.STAGE_STT, lease.provider, Trouble.STALLED, words, lasting=False))
+            self._incidents.tick(self._now_ms())
+            self.handle(ev.Tick())
+        finally:
+            # Whatever fails here: the watchdog stays awake.
+            self._arm()

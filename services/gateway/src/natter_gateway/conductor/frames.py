@@ -148,7 +148,10 @@ class FrameWriter:
         self._tell(self._subjects.control(Control.STATE), frame)
 
     def turn(self, generation: Generation, prompt: str, segments_kept: int) -> None:
-        """Start an attempt, or have another worker go on with it: all that the generation needs."""
+        """Start an attempt, or have another worker go on with it: all that the generation needs.
+
+        Raises `BadFrameError` where that is more than a frame holds, `OutboxFullError`.
+        """
         context = [Message(role=Role.ROLE_SYSTEM, content=prompt)]
         if generation.summary:
             context.append(Message(role=Role.ROLE_SYSTEM, content=_SUMMARY + generation.summary))
@@ -201,8 +204,8 @@ class FrameWriter:
         now_s = self._loop.time()
         while self._told and self._told[0][0] < now_s - _TOLD_S:
             self._told.popleft()
-        self._told.append((now_s, subject, frame))
         self._outbox.put(subject, frame)
+        self._told.append((now_s, subject, frame))
 
     def _header(self, key: AttemptKey = (0, 0), segment: int = 0) -> Header:
         self._number += 1

@@ -26,15 +26,17 @@ from natter_gateway.journal.live_notes import note_of_latency
 from natter_gateway.journal.notes import Note
 from natter_gateway.journal.snapshot import Snapshot
 from natter_gateway.latency import AttemptMarks, Mark
+from natter_gateway.outbox import OutboxFullError
 from natter_gateway.reply import Reply as HeardReply
 from natter_gateway.tools.round import Call
 from natter_gateway.turns import actions as act
 from natter_gateway.turns import events as ev
 from natter_gateway.turns.events import AttemptKey, Modality
 from natter_gateway.turns.machine import TurnMachine
-from natter_proto import EndReason, Reply, ReplyKind, Stage, Voice
+from natter_proto import BadFrameError, EndReason, Reply, ReplyKind, Stage, Voice
 
 _NO_ANSWER: Final = "The model had no answer. Please try again."
+_TOO_LONG: Final = "That is more than the model can take in. Please ask for less."
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+")
 
 
@@ -264,12 +266,18 @@ class ReplySide:
                 return
 
     def _send_turn(self, generation: Generation) -> None:
+        reply = self.voice.reply
+        kept = reply.segment_count if reply is not None and reply.key == generation.key else 0
+        try:
+            self._frames.turn(generation, self._prompt(), kept)
+        except (BadFrameError, OutboxFullError) as error:
+            self._log.error("the model can't be asked", turn=generation.key[0], reason=str(error))
+            committed = generation is self._generation
+            self._handle(ev.ReplyFailed(generation.key, _TOO_LONG) if committed else ev.GuessFailed(generation.key))
+            return
         if generation is self._generation:
             self._progress.done(Stage.STAGE_LLM)
             self._progress.asked(Stage.STAGE_LLM, self._now_ms())
-        reply = self.voice.reply
-        kept = reply.segment_count if reply is not None and reply.key == generation.key else 0
-        self._frames.turn(generation, self._prompt(), kept)
 
     def _start_guess(self, action: act.StartGuess) -> None:
         """Have a reply prepared, unheard."""

@@ -65,10 +65,18 @@ class StageService:
         """Nothing goes on."""
         return self._is_idle()
 
-    def replay_from_sample(self, stage: Stage, unheard_from_sample: int) -> int:
-        """Where a new vad or stt worker has to begin to read, if the last one heard nothing from a sample on."""
+    def replay_from_sample(self, stage: Stage, unheard_from_sample: int, oldest_sample: int) -> int:
+        """Where a new vad or stt worker has to begin to read, if the last one heard nothing from a sample on.
+
+        What is older than `oldest_sample` is not there any more.
+        """
+        if stage == Stage.STAGE_VAD and unheard_from_sample < oldest_sample and not self._is_idle():
+            # Nobody will find out any more when the sound stopped that the last one heard.
+            self._handle(ev.Muted(oldest_sample))
         begin = self._hearing.replay_from_sample(stage)
-        return max(self._hearing.settled_through_sample, unheard_from_sample) if begin is None else begin
+        if begin is None:
+            begin = max(self._hearing.settled_through_sample, unheard_from_sample)
+        return max(begin, oldest_sample)
 
     def on_progress(self, lease: HeldLease, held: Held, mic_sample: int) -> None:
         """How far a worker is, while the microphone is at a sample."""

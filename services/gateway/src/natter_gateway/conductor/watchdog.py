@@ -29,29 +29,31 @@ class Watchdog:
     def __init__(self) -> None:
         self._waiting = Waiting.NOTHING
         self._since_ms = 0.0
+        self._patience_ms = DEADLINE_MS
         self._timeline: deque[tuple[float, str]] = deque(maxlen=_REMEMBERED)
 
     @property
     def due_ms(self) -> float | None:
         """When to ask `overdue`."""
-        return None if self._waiting is Waiting.NOTHING else self._since_ms + DEADLINE_MS
+        return None if self._waiting is Waiting.NOTHING else self._since_ms + self._patience_ms
 
     def note(self, what: str, now_ms: float) -> None:
         """Something happened: its name, never anybody's words."""
         self._timeline.append((now_ms, what))
 
-    def waits(self, waiting: Waiting, now_ms: float) -> None:
+    def waits(self, waiting: Waiting, now_ms: float, patience_ms: float = DEADLINE_MS) -> None:
         """The caller waits for something else now; for the same as before, the clock goes on."""
         if waiting is not self._waiting:
             self._waiting, self._since_ms = waiting, now_ms
+        self._patience_ms = patience_ms
 
-    def goes_on(self, now_ms: float) -> None:
-        """It takes its time, and that is known: tools run, or the caller still speaks."""
-        self._since_ms = now_ms
+    def goes_on(self, at_ms: float) -> None:
+        """It takes its time, and that was known then: tools run, or text comes."""
+        self._since_ms = max(self._since_ms, at_ms)
 
     def overdue(self, now_ms: float) -> Waiting:
         """What the caller has waited for too long; said once."""
-        if self._waiting is Waiting.NOTHING or now_ms < self._since_ms + DEADLINE_MS:
+        if self._waiting is Waiting.NOTHING or now_ms < self._since_ms + self._patience_ms:
             return Waiting.NOTHING
         missed, self._waiting = self._waiting, Waiting.NOTHING
         return missed

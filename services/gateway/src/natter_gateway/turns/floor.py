@@ -131,6 +131,16 @@ class Floor:
         self.actions.append(act.PublishState())
 
     @property
+    def may_guess(self) -> bool:
+        """Whether a reply may be prepared in vain."""
+        return self.settings.speculation and self.room_for_guesses and self.guesses < self.settings.guesses_per_turn
+
+    def prepare(self) -> None:
+        """Prepare a reply to what was said so far."""
+        self.guesses += 1
+        self.bot.prepare(self.turn, self.words.text)
+
+    @property
     def may_take_back(self) -> bool:
         """Whether the reply can still go without a trace."""
         return self.said is not None and self.bot.may_take_back(self.said.turn)

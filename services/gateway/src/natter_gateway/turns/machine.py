@@ -30,7 +30,7 @@ from natter_gateway.turns.states import (
     Weighing,
 )
 
-VERSION: Final = "5"
+VERSION: Final = "6"
 """Of the machine's decisions: raise it with every change of them. It is recorded with a call, so that a replay knows
 whether it may expect the same."""
 
@@ -226,7 +226,7 @@ class TurnMachine:
 
     def _guess_ms(self, pausing: Pausing) -> float | None:
         floor, settings = self._floor, self._floor.settings
-        if not settings.speculation or not floor.room_for_guesses or floor.guesses >= settings.guesses_per_turn:
+        if not floor.may_guess:
             return None
         if floor.recognizer.decides_turns or floor.typed is not None or floor.bot.has_guess_for(floor.words.text):
             return None
@@ -268,5 +268,4 @@ class TurnMachine:
         else:
             guess_ms = self._guess_ms(pausing)
             if guess_ms is not None and now_ms >= guess_ms:
-                self._floor.guesses += 1
-                self._floor.bot.prepare(self._floor.turn, self._floor.words.text)
+                self._floor.prepare()

@@ -97,8 +97,9 @@ class Recognition:
             return
         if news:
             self._floor.actions.append(act.ShowUserText(self._floor.turn, event.text, final=False))
-        if event.sign is Sign.EAGER_END and event.text and not self._floor.bot.has_guess_for(self._floor.words.text):
-            self._floor.bot.prepare(self._floor.turn, self._floor.words.text)
+        if event.sign is Sign.EAGER_END and event.text:
+            if self._floor.may_guess and not self._floor.bot.has_guess_for(self._floor.words.text):
+                self._floor.prepare()
         elif not self._floor.recognizer.decides_turns:
             self._drop_other_guess()
 
