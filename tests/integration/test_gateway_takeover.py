@@ -24,6 +24,7 @@ from natter_testing.eventually import eventually
 BOT = "name: Echo\ndefault: true\ngreeting: Hello, I am here.\nprompt: You are a script.\n"
 """Of the kind that most are: nothing of what is said is recorded for anybody but the gateways."""
 JOURNALED_S = 1.0
+PAGE_WAITS_S = 6.0
 
 
 SLOW_MODEL = (*BRIEF, "--first-token-ms", "2500")
@@ -132,6 +133,21 @@ async def test_a_call_goes_on_at_another_gateway_when_its_own_dies(
         outputs = [message.data for message in caller.recording.of_type("bot-output")]
         segments = [data["segment_id"] for data in outputs if data["spoken_status"] == "new"]
         assert len(segments) == len(set(segments)), "segments are numbered over the whole conversation"
+
+
+async def test_a_call_goes_on_at_another_gateway_when_its_own_stands_still(
+    system: LocalSystem, http: httpx.AsyncClient, speech: EncodedSpeech
+) -> None:
+    second = system.of(GATEWAY)[1].url
+    async with a_call(system, http, speech) as (caller, said):
+        await system.kill(GATEWAY, signal.SIGSTOP, 1)
+        asked = {"sdp": await an_offer(), "type": "offer", "pc_id": caller.pc_id, "restart_pc": True}
+        asked_s = time.monotonic()
+        answer = await http.post(f"{second}/api/offer", json=asked)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["pc_id"] == caller.pc_id
+        assert time.monotonic() - asked_s < PAGE_WAITS_S
+        assert await turns(http, second, caller) == said
 
 
 async def test_what_was_asked_before_the_gateway_died_is_answered(
