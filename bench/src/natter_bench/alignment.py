@@ -30,6 +30,7 @@ _AHEAD_MS: Final = 2500
 # Normalised correlation: the same 20 ms through Opus reach 0.9 when voiced, 0.5 when noisy; others stay below 0.3.
 _ALIKE: Final = 0.5
 _SURELY_ALIKE: Final = 0.75
+_AS_GOOD: Final = 0.05
 # A piece that is not alike but about as loud is noise that the codec drew anew, not a hole.
 _MUCH_QUIETER_DB: Final = 10.0
 
@@ -41,6 +42,7 @@ class Alignment:
     `start_sample` and `end_sample` bound what was found in the received audio. `missing_ms` and `delays_ms` are
     (place in the reference, length), both in ms, of any length. `cut_ms` is the audio at the end that was not found.
     `alike_ms` is how much was surely found, by its waveform; the rest, if not missing, was merely about as loud.
+    `foreign` are the received samples between both bounds that are not of the reference: what delays it.
     """
 
     start_sample: int
@@ -49,6 +51,7 @@ class Alignment:
     delays_ms: list[tuple[float, float]]
     cut_ms: float
     alike_ms: float
+    foreign: list[tuple[int, int]]
 
 
 def align(
@@ -79,6 +82,7 @@ def align(
         delays_ms=walk.delays,
         cut_ms=float(len(walk.missing) * _PIECE_MS),
         alike_ms=float(walk.alike * _PIECE_MS),
+        foreign=[(from_sample + start * factor, from_sample + end * factor) for start, end in walk.foreign],
     )
 
 
@@ -94,6 +98,7 @@ class _Walk:
         self.missing: list[int] = []
         self.lost: list[tuple[float, float]] = []
         self.delays: list[tuple[float, float]] = []
+        self.foreign: list[tuple[int, int]] = []
         self.alike = 0
 
     def step(self, at: int) -> None:
@@ -110,6 +115,7 @@ class _Walk:
         if moved is not None:
             if moved > 0:
                 self.delays.append((_to_ms(at), _to_ms(moved)))
+                self.foreign.append((self.end, at + self.lag + moved))
                 # What was thought missing just before is the silence that delayed it, seen from its edge.
                 self.missing = self.missing[:-1]
             else:
@@ -176,7 +182,7 @@ def _anchor(made: _Floats, heard: _Floats, loud: list[int]) -> tuple[int, int] |
         if at - tried < _samples(_ANCHOR_EVERY_MS):
             continue
         tried = at
-        best = _best(made[at : at + seek], heard, 0, len(heard))
+        best = _first_best(made[at : at + seek], heard)
         if best is None or best[0] < _SURELY_ALIKE:
             continue
         # Its first pieces may be the ones that are missing.
@@ -200,9 +206,28 @@ def _pcm(part: _Floats) -> Pcm:
 def _best(piece: _Floats, heard: _Floats, low: int, high: int) -> tuple[float, int] | None:
     """Highest normalised cross-correlation of `piece` with `heard` at starts from `low` to `high`, and its place."""
     low = max(0, low)
+    likeness = _likeness(piece, heard, low, high)
+    if not len(likeness):
+        return None
+    place = int(np.argmax(likeness))
+    return float(likeness[place]), low + place
+
+
+def _first_best(piece: _Floats, heard: _Floats) -> tuple[float, int] | None:
+    """The same anywhere in `heard`; of places about as good as each other the first: a later one is a repetition."""
+    likeness = _likeness(piece, heard, 0, len(heard))
+    if not len(likeness):
+        return None
+    nearly = int(np.argmax(likeness >= likeness.max() - _AS_GOOD))
+    place = nearly + int(np.argmax(likeness[nearly : nearly + len(piece)]))
+    return float(likeness[place]), place
+
+
+def _likeness(piece: _Floats, heard: _Floats, low: int, high: int) -> _Floats:
+    """Normalised cross-correlation of `piece` with `heard` at each start from `low` to `high`; empty without room."""
     high = min(high, len(heard) - len(piece))
     if high < low or len(piece) < _samples(_PIECE_MS):
-        return None
+        return np.zeros(0)
     window = heard[low : high + len(piece)]
     if high - low < 64:
         products = np.correlate(window, piece, mode="valid")
@@ -214,9 +239,7 @@ def _best(piece: _Floats, heard: _Floats, low: int, high: int) -> tuple[float, i
     energies = sums[len(piece) :] - sums[: -len(piece)]
     # At least 1 per sample: rounding noise in silence is like nothing.
     norm = np.sqrt(np.maximum(energies, len(piece)) * max(float(np.dot(piece, piece)), float(len(piece))))
-    likeness = products / norm
-    place = int(np.argmax(likeness))
-    return float(likeness[place]), low + place
+    return products / norm
 
 
 def _samples(milliseconds: int) -> int:

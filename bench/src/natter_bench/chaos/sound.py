@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
-from natter_bench.alignment import Alignment, align
 from natter_bench.chaos.judge import TurnHeard, longest_pause_ms
+from natter_bench.chaos.segments import segments_found
 from natter_bench.conversation import Exchange
 from natter_bench.latency_hearing import words_heard
-from natter_bench.levels import level_dbfs
-from natter_bench.measure import (
-    AUDIBLE_DBFS,
-    Sound,
-    as_heard,
-    audible,
-    end_of_speech,
-    first_sample,
-    holes,
-    start_of_speech,
-)
+from natter_bench.measure import as_heard, audible, end_of_speech, first_sample, start_of_speech
 from natter_bench.opus import Pcm
 from natter_bench.recording import VOICE_HZ, ReceivedFrame, Recording
 from natter_bench.talk.observer import Observed
 from natter_emulators.marks import hear
-
-_PIECE_MS: Final = 20
-_PIECE_SAMPLES: Final = VOICE_HZ * _PIECE_MS // 1000
-_SHORTEST_TWICE_MS: Final = 400.0
-"""A shorter piece of speech may be found in another by chance."""
 
 
 def heard_turns(recording: Recording, exchanges: Sequence[Exchange], replies: Sequence[str]) -> tuple[TurnHeard, ...]:
@@ -91,20 +75,15 @@ def _heard_built_in(
     recording: Recording, window: Exchange, frames: Sequence[ReceivedFrame], observed: Observed
 ) -> TurnHeard:
     keys = [key for key, time_s in observed.committed.items() if window.began_s <= time_s < window.ended_s]
-    made = [segment.pcm for segment in observed.of_reply(max(keys))] if keys else []
-    sound = as_heard(frames)
-    found = holes(made, sound)
-    longest_ms = max((hole.length_ms for hole in found.holes), default=0.0)
+    makings = observed.of_reply(max(keys)) if keys else []
+    found = segments_found(makings, observed.texts, as_heard(frames))
     return TurnHeard(
         wait_ms=_wait_ms(recording, window, frames),
         # What is said differs from call to call, and with it the pauses: only those count that were not made.
-        pause_ms=longest_ms,
-        hole_ms=longest_ms,
-        segments_lost=len(found.unheard) + len(found.cut),
-        segments_doubled=sum(
-            place is not None and _is_there_again(pcm, sound, place)
-            for pcm, place in zip(made, found.alignments, strict=True)
-        ),
+        pause_ms=found.hole_ms,
+        hole_ms=found.hole_ms,
+        segments_lost=found.lost,
+        segments_doubled=found.doubled,
     )
 
 
@@ -120,17 +99,3 @@ def _joined(frames: Sequence[ReceivedFrame]) -> Pcm:
     """The sound without the silence where the sender's clock went on: a pause cuts no word in two."""
     pieces = [frame.pcm for frame in frames if frame.source != "skipped"]
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
-
-
-def _is_there_again(made: Pcm, sound: Sound, place: Alignment) -> bool:
-    """Whether most of a segment is heard once more behind its place."""
-    loud_ms = sum(
-        _PIECE_MS
-        for at in range(0, len(made), _PIECE_SAMPLES)
-        if level_dbfs(made[at : at + _PIECE_SAMPLES]) > AUDIBLE_DBFS
-    )
-    if loud_ms < _SHORTEST_TWICE_MS:
-        return False
-    again = align(made, sound.pcm, VOICE_HZ, from_sample=place.end_sample, audible_dbfs=AUDIBLE_DBFS)
-    # Other speech of the voice is as loud, and has a likeness here and there: only what is alike counts.
-    return again is not None and again.alike_ms > loud_ms / 2

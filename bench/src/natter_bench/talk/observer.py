@@ -24,6 +24,7 @@ from natter_proto import (
     Playout,
     RealmSubjects,
     Reply,
+    ReplyKind,
     Report,
     Role,
     Speech,
@@ -44,6 +45,10 @@ _MIC_SAMPLES_PER_MS: Final = 16
 
 ReplyKey = tuple[int, int]
 """Turn and attempt."""
+SegmentKey = tuple[int, int, int]
+"""Turn, attempt and segment."""
+LeaseKey = tuple[int, int]
+"""Term and epoch: who takes over has a greater one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,13 @@ class VoicedWord:
 
 @dataclass(frozen=True, slots=True)
 class VoicedSegment:
-    """What tts made of a segment, 24 kHz mono."""
+    """What one tts worker made of a segment, 24 kHz mono. Who takes over numbers its samples from 0."""
 
     key: ReplyKey
     segment: int
     pcm: Pcm
     words: tuple[VoicedWord, ...]
+    lease: LeaseKey = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,11 @@ class Observed:
     voiced: dict[ReplyKey, float] = field(default_factory=dict[ReplyKey, float])
     """When the first voice of a reply came."""
     segments: list[VoicedSegment] = field(default_factory=list[VoicedSegment])
+    texts: dict[SegmentKey, str] = field(default_factory=dict[SegmentKey, str])
+    """Each segment as it was first written: who takes over is given the rest of it only."""
 
     def between(self, since_s: float, until_s: float) -> Observed:
-        """What happened from `since_s` to before `until_s`. Segments have no time, and stay."""
+        """What happened from `since_s` to before `until_s`. Segments and their texts have no time, and stay."""
 
         def within(time_s: float) -> bool:
             return since_s <= time_s < until_s
@@ -122,11 +130,12 @@ class Observed:
             replied={key: at_s for key, at_s in self.replied.items() if within(at_s)},
             voiced={key: at_s for key, at_s in self.voiced.items() if within(at_s)},
             segments=self.segments,
+            texts=self.texts,
         )
 
     def of_reply(self, key: ReplyKey) -> list[VoicedSegment]:
-        """A reply's segments, in order."""
-        return sorted((one for one in self.segments if one.key == key), key=lambda one: one.segment)
+        """A reply's segments in order, each as often as somebody made of it."""
+        return sorted((one for one in self.segments if one.key == key), key=lambda one: (one.segment, one.lease))
 
     def turns(self, *, after_s: float = float("-inf")) -> list[Asked]:
         """The caller's turns that were decided on after a time, each in its last form."""
@@ -150,8 +159,9 @@ class Observer:
         self._client = client
         self._subjects = RealmSubjects(realm)
         self._observed = Observed()
-        self._audio: dict[tuple[int, int, int], bytearray] = {}
-        self._words: dict[tuple[int, int, int], dict[int, VoicedWord]] = {}
+        self._audio: dict[tuple[SegmentKey, LeaseKey], bytearray] = {}
+        self._words: dict[tuple[SegmentKey, LeaseKey], dict[int, VoicedWord]] = {}
+        self._lease: LeaseKey = (0, 0)
         self.bad_frames = 0
 
     @classmethod
@@ -193,9 +203,10 @@ class Observer:
                 key[:2],
                 key[2],
                 np.frombuffer(bytes(audio), dtype="<i2").astype(np.int16),
-                tuple(word for _, word in sorted(self._words[key].items())),
+                tuple(word for _, word in sorted(self._words[key, lease].items())),
+                lease,
             )
-            for key, audio in sorted(self._audio.items())
+            for (key, lease), audio in sorted(self._audio.items())
         ]
         return self._observed
 
@@ -209,13 +220,18 @@ class Observer:
 
     def _keep_voice(self, frame: Voice) -> None:
         key = (frame.header.turn, frame.header.attempt, frame.header.segment)
+        lease = (frame.header.term, frame.header.epoch)
+        if lease < self._lease:
+            # Who was stopped and goes on: the gateway drops it too.
+            return
+        self._lease = lease
         self._observed.voiced.setdefault(key[:2], time.monotonic())
-        audio = self._audio.setdefault(key, bytearray())
+        audio = self._audio.setdefault((key, lease), bytearray())
         at = frame.audio.first_sample * _BYTES_PER_SAMPLE
         if len(audio) < at:
             audio.extend(bytes(at - len(audio)))
         audio[at : at + len(frame.audio.data)] = frame.audio.data
-        words = self._words.setdefault(key, {})
+        words = self._words.setdefault((key, lease), {})
         for word in frame.words:
             words[word.from_sample] = VoicedWord(word.text, word.from_sample, word.to_sample)
 
@@ -240,8 +256,11 @@ class Observer:
         elif kind == Control.FINALIZE:
             observed.finalized.append((now_s, decode(Finalize, data).through_sample / _MIC_SAMPLES_PER_MS))
         elif kind == Report.REPLY:
-            header = decode(Reply, data).header
+            reply = decode(Reply, data)
+            header = reply.header
             observed.replied.setdefault((header.turn, header.attempt), now_s)
+            if reply.kind == ReplyKind.REPLY_KIND_SEGMENT:
+                observed.texts.setdefault((header.turn, header.attempt, header.segment), reply.text)
         elif kind == Control.PLAYOUT:
             observed.held.append((now_s, decode(Playout, data).held))
         elif kind == Control.STATE:
