@@ -52,8 +52,9 @@ bench-latency: setup ## measure how fast it answers, on emulated services
 bench-talk: setup ## play recorded cases of talk, and judge what comes of each
 	@exec $(BIN)/natter-bench talk
 
-chaos: setup ## kill workers in the middle of calls, and count what the callers notice
-	@exec $(BIN)/natter-bench chaos
+chaos: setup ## kill workers in the middle of calls, on emulated services and on built-in models; three hours
+	@$(BIN)/natter-bench chaos; emulated=$$?; \
+		$(BIN)/natter-bench chaos --built-in --offsets 5 --every-ms 1000 && exit $$emulated
 
 soak: setup ## eight callers for half an hour, while workers are killed at random
 	@exec $(BIN)/natter-bench soak

@@ -5,6 +5,7 @@ The short form of `make chaos`: a call for each signal, in which one stage after
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ import pytest
 from natter_bench.chaos.call import Held, hold_call
 from natter_bench.chaos.judge import CallHeard, Judgement, judge, usual_of
 from natter_bench.chaos.keeping import story
-from natter_bench.chaos.plan import SIGNALS, STAGES, Strike
+from natter_bench.chaos.plan import SIGNALS, STAGES, Series, Strike
 from natter_bench.chaos.victim import settled
 from natter_bench.chaos.world import SPARED, open_world, spoken
 from natter_bench.latency_script import Utterance
@@ -29,6 +30,10 @@ STOPPED_FOR_S: Final = 6.0
 NOBODY: Final = "nobody"
 STRUCK: Final = {"KILL": STAGES, "STOP": ("stt", "tts"), "TERM": ("vad", "llm")}
 """Each stage is killed; what else happens to workers is the same code for all of them."""
+SLOWER: Final = 2.0
+"""The machine has other work and three systems at once: silence may be so many times what `make chaos` allows."""
+LONGER_HOLE: Final = 5.0
+"""The same of a hole, which is short enough to come from the machine alone."""
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +66,15 @@ def test_the_caller_notices_nothing(calls: dict[str, Held | str], stage: str, si
     assert isinstance(held, Held), held
     one, timeline = judged(held, STRUCK[signal], stage), story(held, heading=f"{stage}-{signal}")
     assert one.errors == (), timeline
+    assert held.heard.transcript is not None
     assert one.missed == 0, timeline
     assert one.words_whole, f"{one}\n{timeline}"
+    limits = Series(STRUCK[signal][0] if stage == NOBODY else stage, signal).limits
+    assert one.added_ms is not None
+    if limits.added_max_ms is not None:
+        assert one.added_ms <= SLOWER * limits.added_max_ms, f"{one}\n{timeline}"
+    if limits.hole_ms is not None:
+        assert one.hole_ms <= LONGER_HOLE * limits.hole_ms, f"{one}\n{timeline}"
 
 
 def judged(held: Held, struck: Sequence[str], stage: str) -> Judgement:
@@ -75,4 +87,4 @@ def judged(held: Held, struck: Sequence[str], stage: str) -> Judgement:
         return one
     script = [TURN] * len(turns)
     whole = judge(held.heard, script, usual_of([CallHeard(turns[:1] * len(turns), None, None)], script))
-    return Judgement(whole.lost, whole.doubled, one.reply_lost, one.reply_doubled, one.added_ms, one.hole_ms)
+    return replace(one, lost=whole.lost, doubled=whole.doubled)

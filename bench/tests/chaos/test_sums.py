@@ -3,7 +3,7 @@
 import pytest
 
 from natter_bench.chaos.judge import Judgement
-from natter_bench.chaos.plan import ChaosOptions, Series, kills
+from natter_bench.chaos.plan import STAGES, ChaosOptions, Series, kills
 from natter_bench.chaos.sums import Run, row_of
 from natter_bench.chaos.table import chaos_json, chaos_text, run_line
 
@@ -50,6 +50,18 @@ def test_a_dead_node_of_the_broker_may_not_be_heard() -> None:
     runs = [run(Judgement(added_ms=130.0, hole_ms=130.0))]
     assert row_of(Series("nats", "KILL"), runs).misses == ("hole 130 ms (limit 100)",)
     assert row_of(Series("nats", "STOP"), runs).misses == ()
+
+
+@pytest.mark.parametrize(
+    ("stage", "signal", "limit"),
+    [("nats", "KILL", 1000), ("nats", "STOP", 2000), ("nats", "TERM", 1000), ("llm", "STOP", 2000)]
+    + [(stage, "TERM", 1500) for stage in STAGES],
+)
+def test_an_answer_may_not_come_much_later(stage: str, signal: str, limit: int) -> None:
+    series = Series(stage, signal)
+    assert row_of(series, [run(Judgement(added_ms=limit - 100.0))]).misses == ()
+    late = row_of(series, [run(Judgement(added_ms=limit + 100.0))])
+    assert late.misses == (f"added silence max {limit + 100} ms (limit {limit})",)
 
 
 def test_a_drain_may_not_be_heard() -> None:

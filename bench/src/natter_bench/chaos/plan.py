@@ -36,10 +36,10 @@ _LIMITS: Final[Mapping[str, Limits]] = MappingProxyType(
     {
         "KILL": Limits(added_p50_ms=700.0, added_max_ms=1500.0),
         "STOP": Limits(added_max_ms=2000.0),
-        "TERM": Limits(hole_ms=100.0),
+        "TERM": Limits(added_max_ms=1500.0, hole_ms=100.0),
     }
 )
-_BROKER_LIMITS: Final = Limits(hole_ms=100.0)
+_BROKER_LIMITS: Final = Limits(added_max_ms=1000.0, hole_ms=100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Series:
 
     @property
     def limits(self) -> Limits:
-        """A frozen node takes as long to be noticed as a frozen worker; a dead one is not heard at all."""
+        """A frozen node takes as long to be noticed as a frozen worker; a dead one makes no hole, and hardly a wait."""
         if self.stage == BROKER and self.signal != "STOP":
             return _BROKER_LIMITS
         return _LIMITS[self.signal]

@@ -25,6 +25,7 @@ from natter_bench.speech import EncodedSpeech
 NATS_NODES: Final = 3
 UNDISTURBED_CALLS: Final = 3
 """Calls without a kill, for what is usual."""
+NO_TRANSCRIPT: Final = "the gateway does not tell the transcript"
 
 Say = Callable[[str], object]
 
@@ -79,6 +80,8 @@ async def _usual(world: World, speeches: Sequence[EncodedSpeech], options: Chaos
     calls: list[CallHeard] = []
     for number in range(1, UNDISTURBED_CALLS + 1):
         held = await hold_call(world, speeches, {})
+        if held.heard.transcript is None:
+            raise CallError(NO_TRANSCRIPT)
         calls.append(held.heard)
         keep_call(options.keep, "undisturbed", f"{number}", held, "nothing is killed")
         waits = ", ".join("never" if one.wait_ms is None else f"{one.wait_ms:.0f} ms" for one in held.heard.turns)
@@ -101,6 +104,9 @@ async def strike_once(
         await settled(world.http, world.system)
         return Run(strike.after_ms, "-", failed=str(error))
     wrong = await settled(world.http, world.system, held.blows)
+    if not wrong and held.heard.transcript is None:
+        # Nobody could tell then whether all that the caller said was kept.
+        wrong = NO_TRANSCRIPT
     judged = (judge_built_in if world.built_in else judge)(held.heard, world.conversation, usual)
     victim, phase = held.blows[0].victim.name, held.phase(STRUCK_TURN)
     run = Run(strike.after_ms, victim, phase, wrong, judged, held.late_frames)
