@@ -67,9 +67,19 @@ def test_a_tool_may_take_its_time() -> None:
     call.at(500.0, ev.ToolsBegan(key))
     call.tick_until(100_000.0)
     assert call.count == 0
-    call.at(100_000.0, ev.ToolsOver(key))
-    call.tick_until(116_000.0)
+    call.at(104_000.0, ev.ToolsOver(key))
+    call.tick_until(118_900.0)
+    assert call.count == 0, "the model has its time once more"
+    call.tick_until(119_100.0)
     assert call.count == 1
+
+
+def test_who_asks_again_waits_anew() -> None:
+    call = Call()
+    call.ask()
+    call.at(13_000.0, ev.Typed("And tomorrow?", Modality.VOICE, run_immediately=True))
+    call.tick_until(27_900.0)
+    assert call.count == 0
 
 
 def test_a_text_that_is_being_written_is_no_incident() -> None:

@@ -126,6 +126,14 @@ def test_its_eager_end_prepares_nothing_where_there_is_no_room_for_guesses(decid
     assert deciding.of(act.StartAttempt) == [act.StartAttempt((1, 1), "hello there", Modality.VOICE)]
 
 
+def test_an_answer_to_other_words_is_dropped_where_none_may_be_prepared(deciding: Any) -> None:
+    deciding.interim("hello", sign=Sign.EAGER_END)
+    deciding.at(0, ev.RoomForGuesses(enough=False))
+    deciding.interim("hello there", 100, Sign.EAGER_END)
+    assert deciding.of(act.DropGuess) == [act.DropGuess((1, 1))]
+    assert len(deciding.of(act.StartGuess)) == 1
+
+
 def test_its_eager_ends_prepare_so_many_answers_and_no_more(deciding: Any) -> None:
     text = "hello"
     for number in range(6):

@@ -305,13 +305,16 @@ class Conductor:
         actions = self._machine.step(event, now_ms)
         self.on_step(event, actions, now_ms)
         self._incidents.note(event, actions, now_ms)
-        for action in actions:
-            self._do(action)
-        self._note_words()
-        if any(isinstance(action, _TURN_BORDERS) for action in actions):
-            self.on_turn_border()
-        self._incidents.look(now_ms)
-        self._arm()
+        try:
+            for action in actions:
+                self._do(action)
+            self._note_words()
+            if any(isinstance(action, _TURN_BORDERS) for action in actions):
+                self.on_turn_border()
+            self._incidents.look(now_ms)
+        finally:
+            # Whatever fails: the deadlines go on.
+            self._arm()
         self.on_settled(self.idle)
 
     def _do(self, action: act.Action) -> None:
@@ -413,5 +416,4 @@ class Conductor:
             self._incidents.tick(self._now_ms())
             self.handle(ev.Tick())
         finally:
-            # Whatever fails here: the watchdog stays awake.
             self._arm()

@@ -30,7 +30,7 @@ class Incidents:
         log: Log,
         handle: Callable[[ev.Event], None],
     ) -> None:
-        longest_pause_ms = settings.silence_limit_ms + settings.final_deadline_ms
+        longest_pause_ms = settings.silence_limit_ms + max(settings.final_deadline_ms, settings.final_grace_ms)
         self._turn_end_ms = max(DEADLINE_MS, longest_pause_ms + _MARGIN_MS)
         self._machine = machine
         self._page = page
@@ -49,6 +49,9 @@ class Incidents:
         self._watchdog.note(type(event).__name__, now_ms)
         for action in actions:
             self._watchdog.note(f"  {type(action).__name__}", now_ms)
+        if isinstance(event, ev.ToolsOver) or any(isinstance(action, act.CommitUser) for action in actions):
+            # The model begins (again).
+            self._watchdog.goes_on(now_ms)
 
     def look(self, now_ms: float) -> None:
         """What the caller waits for now."""

@@ -133,7 +133,9 @@ class Floor:
     @property
     def may_guess(self) -> bool:
         """Whether a reply may be prepared in vain."""
-        return self.settings.speculation and self.room_for_guesses and self.guesses < self.settings.guesses_per_turn
+        wanted = self.settings.speculation and self.guesses < self.settings.guesses_per_turn
+        # Typed text that waits will join the words.
+        return wanted and self.room_for_guesses and self.typed is None
 
     def prepare(self) -> None:
         """Prepare a reply to what was said so far."""

@@ -228,7 +228,7 @@ class TurnMachine:
         floor, settings = self._floor, self._floor.settings
         if not floor.may_guess:
             return None
-        if floor.recognizer.decides_turns or floor.typed is not None or floor.bot.has_guess_for(floor.words.text):
+        if floor.recognizer.decides_turns or floor.bot.has_guess_for(floor.words.text):
             return None
         return pauses.guess_at_ms(pausing, floor.words, floor.recognizer, settings)
 

@@ -97,10 +97,10 @@ class Recognition:
             return
         if news:
             self._floor.actions.append(act.ShowUserText(self._floor.turn, event.text, final=False))
-        if event.sign is Sign.EAGER_END and event.text:
-            if self._floor.may_guess and not self._floor.bot.has_guess_for(self._floor.words.text):
-                self._floor.prepare()
-        elif not self._floor.recognizer.decides_turns:
+        eager = event.sign is Sign.EAGER_END and bool(event.text)
+        if eager and self._floor.may_guess and not self._floor.bot.has_guess_for(self._floor.words.text):
+            self._floor.prepare()
+        elif eager or not self._floor.recognizer.decides_turns:
             self._drop_other_guess()
 
     def _drop_other_guess(self) -> None:
