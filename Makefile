@@ -53,8 +53,7 @@ bench-talk: setup ## play recorded cases of talk, and judge what comes of each
 	@exec $(BIN)/natter-bench talk
 
 chaos: setup ## kill workers in the middle of calls, on emulated services and on built-in models; three hours
-	@$(BIN)/natter-bench chaos; emulated=$$?; \
-		$(BIN)/natter-bench chaos --built-in --offsets 5 --every-ms 1000 && exit $$emulated
+	@scripts/chaos.sh
 
 soak: setup ## eight callers for half an hour, while workers are killed at random
 	@exec $(BIN)/natter-bench soak

@@ -31,7 +31,7 @@ NOBODY: Final = "nobody"
 STRUCK: Final = {"KILL": STAGES, "STOP": ("stt", "tts"), "TERM": ("vad", "llm")}
 """Each stage is killed; what else happens to workers is the same code for all of them."""
 SLOWER: Final = 2.0
-"""The machine has other work and three systems at once: silence may be so many times what `make chaos` allows."""
+"""The machine has other work and three systems at once: silence may be this many times the limit of `make chaos`."""
 LONGER_HOLE: Final = 5.0
 """The same of a hole, which is short enough to come from the machine alone."""
 

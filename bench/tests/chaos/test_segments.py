@@ -107,3 +107,11 @@ def test_the_first_of_two_copies_is_the_worse_one(whole: VoicedSegment) -> None:
 def test_most_of_a_segment_comes_again_in_its_middle(whole: VoicedSegment) -> None:
     cut = whole.words[9].from_sample
     assert counts([whole], whole.pcm[:cut], silence(0.2), whole.pcm) == (0, 1)
+
+
+def test_a_segment_comes_again_behind_the_one_that_follows_it(whole: VoicedSegment) -> None:
+    behind = making(say(REST).at(VOICE_HZ).pcm, REST.split(), segment=2)
+    # Never the same through a codec: here the first copy is a little worse.
+    hiss = np.random.default_rng(1).normal(0.0, 100.0, len(whole.pcm))
+    first = np.clip(whole.pcm + hiss, -32768, 32767).astype(np.int16)
+    assert counts([whole, behind], first, behind.pcm, whole.pcm) == (0, 1)
