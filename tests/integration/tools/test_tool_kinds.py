@@ -384,7 +384,7 @@ SCENARIOS: dict[str, Callable[[ToolWorld], Play]] = {
         survived,
     )
 }
-AT_ONCE = 7
+AT_ONCE = 5
 
 
 async def play_all(folder: Path) -> dict[str, BaseException | None]:

@@ -19,7 +19,7 @@ class TurnSettings:
     """How long recognition may take beyond that before the interim counts, if it asks for no more."""
     final_deadline_ms: float = 5_000.0
     """Where there is no interim either: give up on the words."""
-    turn_sign_deadline_ms: float = 3_000.0
+    turn_sign_deadline_ms: float = 3_600.0
     """Silence that ends a turn though a recognizer that decides about turns says nothing."""
     reply_deadline_ms: float = 8_000.0
     """How long a reply may make no progress while nothing is audible."""
